@@ -20,71 +20,18 @@ package=$1 target=$2
 build=${BUILD:-build}
 mkdir -p "$build/apt/$suite"
 home=$(cd "$build/apt/$suite" && pwd)
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 fail() {
 	echo "fetch: $*" >&2
 	exit 1
 }
 
-command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || fail "$package comes from Debian's archive, and this machine has no apt"
-# shellcheck disable=SC1091
-codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-bookworm}")
-
-# Prints 'URI<tab>KEYRING' of each source of the machine that serves its own Debian suite: deb822 files ...
-from_deb822() {
-	awk -v suite="$codename" '
-		function flush(  i, n, u) {
-			if (types ~ /(^| )deb( |$)/ && (" " suites " ") ~ (" " suite " ") && enabled !~ /^(no|false)$/ && components ~ /main/) {
-				n = split(uris, u, " ")
-				for (i = 1; i <= n; i++) print u[i] "\t" key
-			}
-			types = suites = uris = key = enabled = components = last = ""
-		}
-		FNR == 1 { flush() }
-		/^[ \t]*$/ { flush(); next }
-		/^#/ { next }
-		/^[ \t]/ { value = $0; sub(/^[ \t]+/, "", value) }
-		/^[^ \t]/ { last = tolower($0); sub(/:.*/, "", last); value = $0; sub(/^[^:]*:[ \t]*/, "", value) }
-		last == "types" { types = types " " value }
-		last == "uris" { uris = uris " " value }
-		last == "suites" { suites = suites " " value }
-		last == "components" { components = components " " value }
-		last == "enabled" { enabled = tolower(value) }
-		last == "signed-by" && value ~ /^\// { key = value }
-		END { flush() }' "$@"
-}
-
-# ... and one-line files: deb [options] URI SUITE COMPONENT...
-from_lines() {
-	awk -v suite="$codename" '
-		$1 == "deb" {
-			line = $0; key = ""
-			if (match(line, /\[[^]]*\]/)) {
-				options = substr(line, RSTART + 1, RLENGTH - 2)
-				line = substr(line, 1, RSTART - 1) substr(line, RSTART + RLENGTH)
-				n = split(options, o, " ")
-				for (i = 1; i <= n; i++) if (o[i] ~ /^signed-by=\//) { key = o[i]; sub(/^signed-by=/, "", key); sub(/,.*/, "", key) }
-			}
-			split(line, f, " ")
-			if (f[3] == suite && line ~ / main( |$)/) print f[2] "\t" key
-		}' "$@"
-}
-
-etc=${COFFER_APT_ETC:-/etc/apt} # another folder in the test of this script
-shopt -s nullglob
-deb822=("$etc"/sources.list.d/*.sources)
-lines=("$etc"/sources.list.d/*.list)
-[ ! -f "$etc/sources.list" ] || lines+=("$etc/sources.list")
-found=$({
-	[ ${#deb822[@]} = 0 ] || from_deb822 "${deb822[@]}"
-	[ ${#lines[@]} = 0 ] || from_lines "${lines[@]}"
-} | head -n 1)
-[ -n "$found" ] || fail "no source of '$codename main' in $etc, so the mirror is not known"
-uri=${found%%$'\t'*}
-key=${found#*$'\t'}
-[ -n "$key" ] || key=$keyring
-[ -r "$key" ] || fail "the mirror's keyring $key cannot be read (package debian-archive-keyring)"
+if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
+	fail "$package comes from Debian's archive, and this machine has no apt"
+fi
+mirror=$("$(dirname "$0")/mirror.sh")
+uri=${mirror%%$'\t'*}
+key=${mirror#*$'\t'}
 
 mkdir -p "$home"/{sources,lists/partial,cache/archives/partial,state,deb}
 printf 'deb [signed-by=%s] %s %s main\n' "$key" "$uri" "$suite" >"$home/sources/$suite.list"

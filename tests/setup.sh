@@ -96,7 +96,7 @@ install_packages() { # LIST
 	root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install $lacking
 	lacking=$(missing "$1")
 	[ -z "$lacking" ] || {
-		echo "setup: still missing:" $lacking >&2
+		echo "setup: still missing: $(echo "$lacking" | xargs)" >&2
 		return 1
 	}
 }
@@ -145,8 +145,10 @@ install)
 		foreign "$all_packages"
 		command -v apt-get >/dev/null && command -v dpkg-query >/dev/null || exit 1
 		lacking=$(missing "$all_packages")
-		# shellcheck disable=SC2086
-		[ -z "$lacking" ] || { echo "Missing here:" $lacking; exit 1; }
+		[ -z "$lacking" ] || {
+			echo "Missing here: $(echo "$lacking" | xargs)"
+			exit 1
+		}
 	fi
 	install_kernel
 	install_bridge
@@ -163,7 +165,7 @@ check)
 	kernel=
 	"$here/../initramfs/kernel.sh" "$build" >/dev/null 2>&1 || kernel='linux-image-cloud-amd64 (only unpacked)'
 	[ -n "$lacking$kernel" ] || exit 0
-	echo "These packages are missing:" $lacking $kernel >&2
+	echo "These packages are missing: $(echo "$lacking" "$kernel" | xargs)" >&2
 	echo "Run 'make setup' to install them ('make demo' and 'make check' do it themselves)." >&2
 	exit 1
 	;;
