@@ -294,7 +294,7 @@ $(BUILD)/tidy/%.ok: %.c .clang-tidy compile_commands.json tests/lint/analyzer.h 
 		$< >$(@:.ok=.txt) 2>&1 || { grep -v 'warnings generated' $(@:.ok=.txt); exit 1; }
 	$(Q)touch $@
 
-.PHONY: lint-format lint-tidy lint-cppcheck
+.PHONY: lint-format lint-tidy lint-cppcheck lint-state
 lint-format:
 	$(Q)clang-format --dry-run $(C_FILES) 2>&1 | sed -n 's/: warning: code should be .*/: make format would change this/p' | \
 		awk -F: '!seen[$$1]++ { print; bad = 1 } END { exit bad }'
@@ -304,6 +304,9 @@ lint-cppcheck: | $(BUILD)/.packages
 	$(Q)cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability --inline-suppr \
 		--suppressions-list=tests/lint/cppcheck.txt --cppcheck-build-dir=$(BUILD)/cppcheck -D_GNU_SOURCE -D__GNUC__ -U__cplusplus \
 		-Iagent -Iinclude -I. $(filter %.c,$(filter agent/% qemu/%,$(C_FILES)))
+
+lint-state: $(call object,agent,$(AGENT_SRC))
+	$(Q)BUILD=$(BUILD) $(PYTHON) tests/lint/check_state.py
 
 lint: compile_commands.json
 	$(Q)$(TIER) lint --make $(firstword $(MAKE)) $(PASS_ON)
