@@ -73,6 +73,9 @@ FLAGS_unit-gcc   = $(BASE) $(SANITIZE) -I. -Itests -DCOFFER_FAULTS
 FLAGS_unit-clang = $(BASE) $(SANITIZE) -I. -Itests -DCOFFER_FAULTS
 FLAGS_fuzz       = $(BASE) $(FUZZ) -I. -Itests
 
+# clang's -Wformat=2 also wants the attribute on functions that take a va_list; gcc still sees to literal formats.
+flags = $(FLAGS_$(1)) $(if $(findstring clang,$(CC_$(1))),-Wno-format-nonliteral)
+
 object = $(patsubst %.c,$(BUILD)/obj/$(1)/%.o,$(2))
 
 # ------------------------------------------------------------------------------------------------------- what to do
@@ -127,11 +130,11 @@ endef
 
 define tree
 $(BUILD)/obj/$(1)/flags: FORCE
-	$$(call remember,$$(CC_$(1)) $$(FLAGS_$(1)))
+	$$(call remember,$$(CC_$(1)) $$(call flags,$(1)))
 $(BUILD)/obj/$(1)/%.o: %.c $(BUILD)/obj/$(1)/flags | $(BUILD)/.packages
 	$$(say) CC '$$< ($(1))'
 	$$(Q)mkdir -p $$(@D)
-	$$(Q)$$(CC_$(1)) $$(FLAGS_$(1)) -MMD -MP -c -o $$@ $$<
+	$$(Q)$$(CC_$(1)) $$(call flags,$(1)) -MMD -MP -c -o $$@ $$<
 $(BUILD)/obj/$(1)/base.a: $(call object,$(1),$(BASE_SRC)) $(BUILD)/obj/$(1)/base.list
 	$$(Q)rm -f $$@; ar rcs $$@ $(call object,$(1),$(BASE_SRC))
 $(BUILD)/obj/$(1)/base.list: FORCE
@@ -205,7 +208,7 @@ TREE_OF = $(if $(filter agent/%,$(1)),agent,$(if $(filter qemu/%,$(1)),host,$(if
 COMPDB_SRC := $(filter %.c,$(C_FILES))
 comma := ,
 define compdb_entry
-{ "directory": "$(CURDIR)", "file": "$(1)", "command": "$(CC_$(call TREE_OF,$(1))) $(FLAGS_$(call TREE_OF,$(1))) -c $(1)" }
+{ "directory": "$(CURDIR)", "file": "$(1)", "command": "$(CC_$(call TREE_OF,$(1))) $(call flags,$(call TREE_OF,$(1))) -c $(1)" }
 endef
 
 $(BUILD)/obj/compdb.list: FORCE

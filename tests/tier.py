@@ -132,7 +132,7 @@ def tier_unit(args):
         failed = 0
         for verdict, case in lines:
             case = case.strip()
-            if verdict == "ok" and re.search(r"#\s*skip", case, re.I):
+            if re.search(r"#\s*skip", case, re.I):  # cmocka prints 'not ok' before it
                 tally.skips.append(f"{name}: {case}")
             elif verdict == "ok":
                 tally.passed += 1
