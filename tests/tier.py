@@ -29,11 +29,11 @@ PYTHON = "/usr/bin/python3"  # Debian's, which has Debian's pytest; the one in P
 
 # Tier, make target, seconds that it may take.
 TIERS = [
-    ("lint", "lint", 900),
-    ("unit", "test-unit", 900),
-    ("ns", "test-ns", 600),
-    ("fuzz", "fuzz", 900),
-    ("vm", "test-vm", 2700),
+    ("lint", "lint", 600),
+    ("unit", "test-unit", 600),
+    ("ns", "test-ns", 300),
+    ("fuzz", "fuzz", 600),
+    ("vm", "test-vm", 2400),
 ]
 UNIT_SECONDS = 120
 
