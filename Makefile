@@ -14,14 +14,14 @@ KERNEL := $(shell initramfs/kernel.sh $(BUILD) 2>/dev/null)
 endif
 PYTHON := /usr/bin/python3
 
-ifeq ($(origin CC),default)
+ifneq ($(filter default undefined,$(origin CC)),)
 CC := gcc
 endif
 CLANG ?= clang
 
 # Implicit rules and suffixes would only hide a missing rule.
 MAKEFLAGS += -rR --no-print-directory
-ifeq ($(filter -j% --jobserver%,$(MAKEFLAGS)),)
+ifeq ($(MAKELEVEL)$(filter -j% --jobserver%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 .DELETE_ON_ERROR:

@@ -44,6 +44,7 @@ test_packages='
 	e2fsprogs               images
 	cryptsetup-bin          images (veritysetup)
 	mmdebstrap              the demo image
+	uidmap                  the demo image, when not root
 	socat                   tests that speak the protocol by hand
 '
 
