@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The agent has no variable that outlives a call, but the log's sink: state hangs off `struct agent`.
+"""The agent has no variable that outlives a call, but the log's sink and main's own `struct agent`, off which all state hangs.
 
 It reads the object files (BUILD/obj/agent, or the folder that is named) and not the source, so statics in a function and
 in a header are seen too.  A constant with pointers in it lies in .data.rel.ro and is no variable.
@@ -26,6 +26,8 @@ for path in objects:
         continue
     for line in subprocess.run(["objdump", "-t", path], capture_output=True, text=True, check=True).stdout.splitlines():
         match = VARIABLE.match(line)
+        if name == "agent/main.o" and match and re.fullmatch(r"agent(\.\d+)?", match.group(2)):
+            continue
         if match and not match.group(2).startswith("."):
             bad.append(f"{name[:-2]}.c: the variable '{match.group(2)}' outlives the call (in {match.group(1)})")
 print("\n".join(bad), end="\n" if bad else "")
