@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef AGENT_H
+#define AGENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/ring.h"
+#include "job.h"
+#include "loop.h"
+#include "service/objects.h"
+
+/* All that the agent knows; main.c owns the only one.  Everything in it belongs to PID 1: workers have a copy that dies with them.
+ */
+struct agent {
+	struct loop *loop;
+	struct jobs *jobs;
+	struct objects objects;
+	struct ring log;
+	uint64_t boot_ms; /* from the kernel's start until requests were taken */
+	bool closing;     /* no new work; the VM goes down when the objects are gone */
+	bool reboot;
+	const char *listen; /* NULL: vsock; else a directory for Unix sockets (tests) */
+};
+
+#define AGENT_VERSION "0.1.0"
+
+#endif

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "container/launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "container/groups.h"
+#include "container/stage.h"
+
+/* A cgroup namespace's root is the cgroup that its maker is in: with CLONE_INTO_CGROUP, the container's. */
+static pid_t clone_child(unsigned long namespaces, int cgroup)
+{
+	struct clone_args args = {
+		.flags = namespaces | CLONE_PARENT | CLONE_INTO_CGROUP,
+		.cgroup = (uint64_t)cgroup,
+	};
+
+	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+}
+
+/* Of this worker, whose child inherits it: in an exec, the /proc that the child sees is the container's. */
+static int set_oom_score(const struct launch *launch, struct error *err)
+{
+	int64_t score = launch->process->has_oom_score_adj ? launch->process->oom_score_adj : launch->config->oom_score_adj;
+	char text[16];
+	fd_auto fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	snprintf(text, sizeof(text), "%d", (int)score);
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		return error_set(err, ERROR_CONTAINER, errno, "set oom_score_adj");
+	return 0;
+}
+
+static int receive_report(int sync, int *master, struct error *err)
+{
+	struct stage_report report;
+	struct iovec part = { .iov_base = &report, .iov_len = sizeof(report) };
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct msghdr header = {
+		.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control)
+	};
+	ssize_t got;
+
+	do
+		got = recvmsg(sync, &header, MSG_CMSG_CLOEXEC);
+	while (got < 0 && errno == EINTR);
+	if (got != (ssize_t)sizeof(report))
+		return error_set(err, ERROR_CONTAINER, 0, "the process ended while it was prepared");
+	struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
+	if (rights && rights->cmsg_level == SOL_SOCKET && rights->cmsg_type == SCM_RIGHTS)
+		memcpy(master, CMSG_DATA(rights), sizeof(int));
+	if (!report.failed)
+		return 0;
+	*err = report.error;
+	return error_step(err, "prepare the process");
+}
+
+static int join_namespaces(pid_t target, struct error *err)
+{
+	fd_auto pidfd = (int)syscall(SYS_pidfd_open, target, 0);
+	static const int all = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWCGROUP;
+
+	if (pidfd < 0)
+		return error_set(err, ERROR_STATE, errno, "the container's process is gone");
+	if (setns(pidfd, all) < 0)
+		return error_set(err, ERROR_CONTAINER, errno, "join the container's namespaces");
+	return 0;
+}
+
+static int run_child(const struct launch *launch, int cgroup, pid_t *pid, struct error *err)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "socket to the process");
+	fd_auto mine = pair[0], theirs = pair[1];
+	if (!launch->rootfs) {
+		int result = join_namespaces(launch->target, err);
+
+		if (result < 0)
+			return result;
+	}
+	*pid = clone_child(launch->rootfs ? launch->config->clone_flags : 0, cgroup);
+	if (*pid < 0)
+		return error_set(err, ERROR_CONTAINER, errno, "clone the process");
+	if (*pid == 0) {
+		struct stage stage = {
+			.id = launch->id,
+			.rootfs = launch->rootfs,
+			.config = launch->config,
+			.process = launch->process,
+			.sync = theirs,
+			.gate = launch->gate,
+		};
+
+		memcpy(stage.standard, launch->standard, sizeof(stage.standard));
+		close(mine);
+		stage_run(&stage);
+	}
+	close_fd(&theirs);
+	int result = launch->spawned(launch->context, *pid, -1, err);
+	if (result < 0)
+		return result;
+	steps_done(launch->steps, "clone the process");
+	fd_auto master = -1;
+	if (send(mine, "g", 1, MSG_NOSIGNAL) != 1)
+		return error_set(err, ERROR_CONTAINER, errno, "the process ended at once");
+	result = receive_report(mine, &master, err);
+	if (result == 0 && master >= 0)
+		result = launch->spawned(launch->context, 0, master, err);
+	steps_done(launch->steps, "prepare the process");
+	return result;
+}
+
+int launch_run(const struct launch *launch, pid_t *pid, struct error *err)
+{
+	fd_auto cgroup = -1;
+	int result = set_oom_score(launch, err);
+
+	if (result < 0)
+		return result;
+	if (launch->rootfs) {
+		cgroup = groups_create(launch->cgroup, &launch->config->cgroups, launch->undo, err);
+	} else {
+		cgroup = open(launch->cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (cgroup < 0)
+			error_set(err, ERROR_CONTAINER, errno, "open the cgroup");
+	}
+	if (cgroup < 0)
+		return error_step(err, "make the cgroup");
+	steps_done(launch->steps, "make the cgroup");
+	return run_child(launch, cgroup, pid, err);
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "container/rootfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "container/rootfs_mount.h"
+#include "sys/mounts.h"
+#include "sys/paths.h"
+
+static const struct config_device usual_devices[] = {
+	{ .type = 'c', .path = "/dev/null", .major = 1, .minor = 3, .file_mode = 0666 },
+	{ .type = 'c', .path = "/dev/zero", .major = 1, .minor = 5, .file_mode = 0666 },
+	{ .type = 'c', .path = "/dev/full", .major = 1, .minor = 7, .file_mode = 0666 },
+	{ .type = 'c', .path = "/dev/random", .major = 1, .minor = 8, .file_mode = 0666 },
+	{ .type = 'c', .path = "/dev/urandom", .major = 1, .minor = 9, .file_mode = 0666 },
+	{ .type = 'c', .path = "/dev/tty", .major = 5, .minor = 0, .file_mode = 0666 },
+};
+
+static const struct {
+	const char *path, *target;
+} links[] = {
+	{ "/dev/fd", "/proc/self/fd" },       { "/dev/stdin", "/proc/self/fd/0" }, { "/dev/stdout", "/proc/self/fd/1" },
+	{ "/dev/stderr", "/proc/self/fd/2" }, { "/dev/ptmx", "pts/ptmx" },
+};
+
+static int make_device(int root, const struct config_device *device, struct error *err)
+{
+	mode_t kind = device->type == 'b' ? S_IFBLK : device->type == 'p' ? S_IFIFO : S_IFCHR;
+	dev_t number = makedev((unsigned)device->major, (unsigned)device->minor);
+	const char *name;
+	struct stat status;
+	fd_auto parent = paths_open_parent(root, device->path, &name, err);
+
+	if (parent < 0)
+		return parent;
+	if (mknodat(parent, name, kind | 0600, number) < 0 && errno != EEXIST)
+		return error_set(err, ERROR_CONTAINER, errno, "make the device %s", device->path);
+	fd_auto node = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (node < 0 || fstat(node, &status) < 0)
+		return error_set(err, ERROR_CONTAINER, errno, "open the device %s", device->path);
+	/* What was there already, an image's file or link of that name, must not pass for the device. */
+	if ((status.st_mode & S_IFMT) != kind || (kind != S_IFIFO && status.st_rdev != number))
+		return error_set(err, ERROR_CONTAINER, EEXIST, "%s is something else in the image", device->path);
+	char self[32];
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", node);
+	if (chmod(self, (mode_t)device->file_mode) < 0 || chown(self, (uid_t)device->uid, (gid_t)device->gid) < 0)
+		return error_set(err, ERROR_CONTAINER, errno, "set the mode of %s", device->path);
+	return 0;
+}
+
+static int make_links(int root, struct error *err)
+{
+	for (size_t i = 0; i < array_count(links); i++) {
+		const char *name;
+		fd_auto parent = paths_open_parent(root, links[i].path, &name, err);
+
+		if (parent < 0)
+			return parent;
+		if (symlinkat(links[i].target, parent, name) < 0 && errno != EEXIST)
+			return error_set(err, ERROR_CONTAINER, errno, "make the link %s", links[i].path);
+	}
+	return 0;
+}
+
+static int make_devices(int root, const struct config *config, struct error *err)
+{
+	const struct config_device *devices = config->devices.count ? config->devices.items : usual_devices;
+	size_t count = config->devices.count ? config->devices.count : array_count(usual_devices);
+
+	for (size_t i = 0; i < count; i++) {
+		int result = make_device(root, &devices[i], err);
+
+		if (result < 0)
+			return result;
+	}
+	return make_links(root, err);
+}
+
+/* The agent's own /dev/null: an image's could be anything (CVE-2025-31133). */
+static int open_null(struct error *err)
+{
+	struct stat status;
+	fd_auto null = open("/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	if (null < 0 || fstat(null, &status) < 0)
+		return error_set(err, ERROR_CONTAINER, errno, "open /dev/null");
+	if (!S_ISCHR(status.st_mode) || status.st_rdev != makedev(1, 3))
+		return error_set(err, ERROR_CONTAINER, ENODEV, "/dev/null");
+	return take_fd(&null);
+}
+
+static int mask_path(int root, const char *path, int null, struct error *err)
+{
+	struct stat status;
+	fd_auto target = paths_open(root, path, O_PATH, err);
+
+	if (target < 0) /* masking what is not there is done */
+		return target == -ENOENT || target == -ENOTDIR ? 0 : target;
+	if (fstat(target, &status) < 0)
+		return error_set(err, ERROR_CONTAINER, errno, "look at %s", path);
+	fd_auto mask = S_ISDIR(status.st_mode) ? mounts_new("tmpfs", "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
+							    "nr_blocks=1,nr_inodes=1,mode=0555", ERROR_CONTAINER, err)
+					       : mounts_clone(null, false, ERROR_CONTAINER, err);
+	if (mask < 0)
+		return mask;
+	return mounts_attach(mask, target, ERROR_CONTAINER, err);
+}
+
+static int make_readonly(int root, const char *path, struct error *err)
+{
+	fd_auto target = paths_open(root, path, O_PATH, err);
+
+	if (target < 0)
+		return target == -ENOENT || target == -ENOTDIR ? 0 : target;
+	fd_auto copy = mounts_clone(target, true, ERROR_CONTAINER, err);
+	if (copy < 0)
+		return copy;
+	int result = mounts_set_flags(copy, MS_RDONLY, true, ERROR_CONTAINER, err);
+	return result < 0 ? result : mounts_attach(copy, target, ERROR_CONTAINER, err);
+}
+
+static int restrict_paths(int root, const struct config *config, struct error *err)
+{
+	const char *const *paths = config->readonly_paths.items;
+	fd_auto null = open_null(err);
+	int result = null < 0 ? null : 0;
+
+	for (size_t i = 0; i < config->readonly_paths.count && result == 0; i++) {
+		result = make_readonly(root, paths[i], err);
+		if (result < 0)
+			error_wrap(err, "read-only path %s", paths[i]);
+	}
+	paths = config->mask_paths.items;
+	for (size_t i = 0; i < config->mask_paths.count && result == 0; i++) {
+		result = mask_path(root, paths[i], null, err);
+		if (result < 0)
+			error_wrap(err, "masked path %s", paths[i]);
+	}
+	return result;
+}
+
+int rootfs_prepare(const char *path, const struct config *config, int *root, struct error *err)
+{
+	const struct config_mount *mounts_wanted = config->mounts.items;
+	unsigned long propagation = config->root_propagation ? (unsigned long)config->root_propagation : MS_SLAVE | MS_REC;
+	int result = 0;
+
+	if (mount(NULL, "/", NULL, propagation, NULL) < 0)
+		return error_set(err, ERROR_CONTAINER, errno, "set the propagation of /");
+	/* A copy of the mount is the container's own: flags set on it are not seen elsewhere, and pivot_root has its mount point.
+	 */
+	fd_auto original = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (original < 0)
+		return error_set(err, ERROR_CONTAINER, errno, "open the root file system");
+	fd_auto copy = mounts_clone(original, true, ERROR_CONTAINER, err);
+	if (copy < 0)
+		return copy;
+	result = mounts_attach(copy, original, ERROR_CONTAINER, err);
+	for (size_t i = 0; i < config->mounts.count && result == 0; i++) {
+		result = rootfs_mount(copy, &mounts_wanted[i], err);
+		if (result < 0 && err->field[0] == '\0')
+			snprintf(err->field, sizeof(err->field), "config.mounts[%zu]", i);
+	}
+	if (result == 0)
+		result = make_devices(copy, config, err);
+	if (result == 0)
+		result = restrict_paths(copy, config, err);
+	if (result == 0)
+		*root = take_fd(&copy);
+	return result;
+}
+
+int rootfs_enter(int root, const struct config *config, struct error *err)
+{
+	/* pivot_root(".", "."): the old root lands on top of the new one, and is then taken away. */
+	if (fchdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
+		return error_set(err, ERROR_CONTAINER, errno, "pivot_root");
+	if (umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+		return error_set(err, ERROR_CONTAINER, errno, "leave the old root");
+	/* "/" as of now: the descriptor's mount is the root. */
+	if (config->readonlyfs)
+		return mounts_set_flags(root, MS_RDONLY, false, ERROR_CONTAINER, err);
+	return 0;
+}

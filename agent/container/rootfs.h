@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CONTAINER_ROOTFS_H
+#define CONTAINER_ROOTFS_H
+
+#include "container/config.h"
+
+/*
+ * The container's view of files, made by its first process in its own mount namespace.  Everything in the root file system is
+ * reached through openat2(RESOLVE_IN_ROOT) and mounted by descriptor, so no link in an image leads a mount elsewhere.
+ *
+ *   rootfs_prepare   mounts, devices, links, /dev/console's place, masked and read-only paths, below the old root
+ *   rootfs_enter     pivot_root; the old root is gone; read-only if asked for
+ */
+must_check int rootfs_prepare(const char *path, const struct config *config, int *root, struct error *err);
+must_check int rootfs_enter(int root, const struct config *config, struct error *err);
+
+#endif

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "container/stage.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/keyctl.h>
+#include <linux/close_range.h>
+#include <net/if.h>
+#include <sched.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "container/environment.h"
+#include "container/rootfs.h"
+#include "container/terminal.h"
+#include "sys/paths.h"
+
+#define PASSWD_MAX (1024u * 1024u)
+
+static void report(int sync, const struct error *error, int master)
+{
+	struct stage_report message = { .failed = error != NULL };
+	struct iovec part = { .iov_base = &message, .iov_len = sizeof(message) };
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct msghdr header = { .msg_iov = &part, .msg_iovlen = 1 };
+
+	if (error)
+		message.error = *error;
+	if (master >= 0) {
+		header.msg_control = control.bytes;
+		header.msg_controllen = sizeof(control.bytes);
+		struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
+
+		rights->cmsg_level = SOL_SOCKET;
+		rights->cmsg_type = SCM_RIGHTS;
+		rights->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(rights), &master, sizeof(int));
+	}
+	/* If the worker is gone there is nobody to tell, and nobody who will open the gate. */
+	if (sendmsg(sync, &header, MSG_NOSIGNAL) < 0)
+		_exit(125);
+}
+
+/* One byte, or the end of a peer that has died. */
+static void wait_for_byte(int socket)
+{
+	char byte;
+	ssize_t got;
+
+	do
+		got = recv(socket, &byte, 1, 0);
+	while (got < 0 && errno == EINTR);
+	if (got != 1)
+		_exit(125);
+}
+
+static int set_limits(const struct stage *stage, struct error *err)
+{
+	const struct decode_list *list = stage->process->has_rlimits ? &stage->process->rlimits : &stage->config->rlimits;
+	const struct config_rlimit *limits = list->items;
+
+	for (size_t i = 0; i < list->count; i++) {
+		struct rlimit limit = { .rlim_cur = limits[i].soft, .rlim_max = limits[i].hard };
+
+		if (setrlimit((__rlimit_resource_t)limits[i].type, &limit) < 0)
+			return error_set(err, ERROR_CONTAINER, errno, "set rlimit %d", (int)limits[i].type);
+	}
+	return 0;
+}
+
+static int raise_loopback(struct error *err)
+{
+	struct ifreq request = { .ifr_name = "lo" };
+	fd_auto fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || ioctl(fd, SIOCGIFFLAGS, &request) < 0)
+		return error_set(err, ERROR_CONTAINER, errno, "find the loopback interface");
+	request.ifr_flags |= IFF_UP;
+	if (ioctl(fd, SIOCSIFFLAGS, &request) < 0)
+		return error_set(err, ERROR_CONTAINER, errno, "raise the loopback interface");
+	return 0;
+}
+
+static int join_keyring(const struct stage *stage, struct error *err)
+{
+	char name[80];
+
+	if (stage->config->no_new_keyring)
+		return 0;
+	snprintf(name, sizeof(name), "_ses.%s", stage->id);
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name) < 0)
+		return error_set(err, ERROR_CONTAINER, errno, "join a session keyring");
+	return 0;
+}
+
+static int take_standard(const struct stage *stage, struct error *err)
+{
+	for (int fd = 0; fd <= 2; fd++) {
+		if (dup2(stage->standard[fd], fd) < 0)
+			return error_set(err, ERROR_CONTAINER, errno, "set up descriptor %d", fd);
+	}
+	return 0;
+}
+
+static int open_terminal(const struct stage *stage, int root, int *master, struct error *err)
+{
+	fd_auto slave = -1;
+	int result = terminal_open(root, stage->process, master, &slave, err);
+
+	if (result == 0 && stage->rootfs)
+		result = terminal_on_console(root, slave, err);
+	if (result == 0)
+		result = terminal_take(slave, err);
+	return result;
+}
+
+/* The new container's own surroundings. */
+static int make_container(const struct stage *stage, int *master, struct error *err)
+{
+	const struct config *config = stage->config;
+	fd_auto root = -1;
+	int result = 0;
+
+	if (config->hostname && config->hostname[0] && sethostname(config->hostname, strlen(config->hostname)) < 0)
+		return error_set(err, ERROR_CONTAINER, errno, "set the host name");
+	if (config->clone_flags & CLONE_NEWNET)
+		result = raise_loopback(err);
+	if (result == 0)
+		result = rootfs_prepare(stage->rootfs, config, &root, err);
+	if (result == 0 && stage->process->terminal)
+		result = open_terminal(stage, root, master, err);
+	if (result == 0)
+		result = rootfs_enter(root, config, err);
+	return result;
+}
+
+static int join_container(const struct stage *stage, int *master, struct error *err)
+{
+	fd_auto root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (root < 0)
+		return error_set(err, ERROR_CONTAINER, errno, "open the root");
+	return stage->process->terminal ? open_terminal(stage, root, master, err) : 0;
+}
+
+/* The container's passwd as text; NULL when there is none that can be used. */
+static char *read_passwd(void)
+{
+	struct error ignored;
+	struct stat status;
+	fd_auto root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	fd_auto fd = root >= 0 ? paths_open(root, "/etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY, &ignored) : -1;
+
+	if (fd < 0 || fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) || status.st_size > PASSWD_MAX)
+		return NULL;
+	char *text = calloc(1, PASSWD_MAX + 1);
+	if (text && read(fd, text, PASSWD_MAX) < 0)
+		text[0] = '\0';
+	return text;
+}
+
+static int enter_directory(const char *path, struct error *err)
+{
+	char where[PATH_MAX];
+	fd_auto root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (root < 0)
+		return error_set(err, ERROR_CONTAINER, errno, "open the root");
+	fd_auto directory = paths_make_directory(root, path, 0755, err);
+	if (directory < 0) {
+		snprintf(err->field, sizeof(err->field), "process.cwd");
+		return directory;
+	}
+	if (fchdir(directory) < 0)
+		return error_set(err, ERROR_CONTAINER, errno, "enter %s", path);
+	/* A directory outside of the root would show as "(unreachable)" (CVE-2024-21626). */
+	if (!getcwd(where, sizeof(where)) || where[0] != '/')
+		return error_set(err, ERROR_CONTAINER, EPERM, "the working directory lies outside of the root");
+	return 0;
+}
+
+static int prepare(const struct stage *stage, int *master, struct error *err)
+{
+	if (setsid() < 0)
+		return error_set(err, ERROR_CONTAINER, errno, "make a session");
+	int result = join_keyring(stage, err);
+	if (result == 0)
+		result = stage->rootfs ? make_container(stage, master, err) : join_container(stage, master, err);
+	if (result == 0 && !stage->process->terminal)
+		result = take_standard(stage, err);
+	if (result == 0)
+		result = set_limits(stage, err);
+	if (result == 0)
+		result = enter_directory(stage->process->cwd ? stage->process->cwd : "/", err);
+	return result;
+}
+
+static int become_user(const struct stage *stage, struct error *err)
+{
+	const struct config_process *process = stage->process;
+	const struct privileges privileges = {
+		.capabilities = process->has_capabilities ? process->capabilities : stage->config->capabilities,
+		.uid = (uint32_t)process->uid,
+		.gid = (uint32_t)process->gid,
+		.groups = process->additional_groups.items,
+		.group_count = process->additional_groups.count,
+		.no_new_privileges = process->has_no_new_privileges ? process->no_new_privileges : stage->config->no_new_privileges,
+	};
+
+	umask((mode_t)process->umask);
+	for (int fd = 0; fd <= 2 && process->uid != 0 && !process->terminal; fd++) {
+		struct stat status;
+
+		/* Or /dev/stdout could not be opened again by a process that is not root. */
+		if (fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode) && fchown(fd, (uid_t)process->uid, (gid_t)-1) < 0)
+			return error_set(err, ERROR_CONTAINER, errno, "give descriptor %d to the user", fd);
+	}
+	return privileges_drop(&privileges, err);
+}
+
+/* execvp's search, in the PATH that the process gets, with the error that says most. */
+static int execute(const char *const *args, const char *const *environment)
+{
+	const char *path = environment_get(environment, "PATH");
+	int best = ENOENT;
+	char file[PATH_MAX];
+
+	if (strchr(args[0], '/')) {
+		execve(args[0], (char *const *)args, (char *const *)environment);
+		return errno;
+	}
+	while (path) {
+		size_t length = strcspn(path, ":");
+
+		if (text_format(file, sizeof(file), "%.*s/%s", (int)length, length ? path : ".", args[0]) == 0) {
+			execve(file, (char *const *)args, (char *const *)environment);
+			if (errno != ENOENT && errno != ENOTDIR)
+				best = errno;
+		}
+		path = path[length] == ':' ? path + length + 1 : NULL;
+	}
+	return best;
+}
+
+static const char **terminated(const struct decode_list *list, struct decode_memory *memory)
+{
+	const char **array = decode_alloc(memory, list->count + 1, sizeof(*array));
+
+	if (array)
+		memcpy(array, list->items, list->count * sizeof(*array));
+	return array;
+}
+
+_Noreturn void stage_run(const struct stage *stage)
+{
+	struct decode_memory memory = { 0 };
+	struct error err = { 0 };
+	int master = -1;
+
+	prctl(PR_SET_DUMPABLE, 0);
+	wait_for_byte(stage->sync);
+	int result = prepare(stage, &master, &err);
+	auto_free char *passwd = result == 0 ? read_passwd() : NULL;
+	const char **environment = environment_make(stage->process, passwd, &memory);
+	const char **args = terminated(&stage->process->args, &memory);
+	if (result == 0 && (!environment || !args))
+		result = error_set(&err, ERROR_INTERNAL, ENOMEM, "arguments");
+	if (result == 0)
+		result = become_user(stage, &err);
+	/* Nothing of the agent's goes along. */
+	if (result == 0 && close_range(3, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
+		result = error_set(&err, ERROR_CONTAINER, errno, "close descriptors");
+	/* Changing the user made the process dumpable again. */
+	prctl(PR_SET_DUMPABLE, 0);
+	report(stage->sync, result < 0 ? &err : NULL, master);
+	if (result < 0)
+		_exit(125);
+	close(stage->sync);
+	wait_for_byte(stage->gate);
+	int errnum = execute(args, environment);
+	error_set(&err, ERROR_EXEC, errnum, "execute %.200s", args[0]);
+	error_step(&err, "execute the program");
+	send(stage->gate, &err, sizeof(err), MSG_NOSIGNAL);
+	_exit(errnum == ENOENT ? 127 : 126);
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "rpc/control.h"
+#include "rpc/params.h"
+#include "rpc/results.h"
+#include "service/agent_info.h"
+#include "service/containers.h"
+#include "service/storage.h"
+#include "shutdown.h"
+
+/* The table of methods: each decodes nothing and does nothing itself, but hands the decoded request to its service. */
+
+#define DEVICE_TIMEOUT_MS 10000
+
+static struct completion answer_to(struct rpc_call *call)
+{
+	return (struct completion){ rpc_call_done, call };
+}
+
+/* ---- agent ---- */
+
+static void run_info(struct rpc_call *call)
+{
+	struct agent_info info;
+
+	agent_info_read(&info);
+	rpc_call_done(call, NULL, &info);
+}
+
+static void run_shutdown(struct rpc_call *call)
+{
+	struct agent *agent = call->agent;
+
+	agent->reboot = ((const struct params_shutdown *)call->params)->reboot;
+	rpc_call_done(call, NULL, NULL);
+	shutdown_begin(agent);
+}
+
+#ifdef COFFER_FAULTS
+static void run_fault(struct rpc_call *call)
+{
+	jobs_set_fault(call->agent->jobs, (unsigned)((const struct params_fault *)call->params)->after);
+	rpc_call_done(call, NULL, NULL);
+}
+#endif
+
+/* Answers what the call's own encoder finds in the agent. */
+static void run_list(struct rpc_call *call)
+{
+	rpc_call_done(call, NULL, NULL);
+}
+
+/* ---- storage ---- */
+
+static void run_attach(struct rpc_call *call)
+{
+	struct params_volume *params = call->params;
+	struct error err;
+
+	params->request.id = params->id;
+	params->request.timeout_ms = params->timeout_ms ? (unsigned)params->timeout_ms : DEVICE_TIMEOUT_MS;
+	if (virtual_volume_decode(params->volume_json, &params->request.volume, &call->extra, &call->memory, &err) < 0) {
+		error_within(&err, "volume");
+		error_step(&err, "read the request");
+		rpc_call_fail(call, &err);
+		return;
+	}
+	storage_attach_volume(call->agent, &params->request, answer_to(call));
+}
+
+static void run_scratch(struct rpc_call *call)
+{
+	struct params_scratch *params = call->params;
+
+	params->request = (struct scratch_create){
+		.id = params->id,
+		.device = params->device,
+		.timeout_ms = params->timeout_ms ? (unsigned)params->timeout_ms : DEVICE_TIMEOUT_MS,
+	};
+	storage_create_scratch(call->agent, &params->request, answer_to(call));
+}
+
+static void run_rootfs(struct rpc_call *call)
+{
+	struct params_rootfs *params = call->params;
+
+	params->request = (struct rootfs_create){
+		.id = params->id,
+		.lower = params->lower.items,
+		.lower_count = params->lower.count,
+		.scratch = params->scratch,
+	};
+	storage_create_rootfs(call->agent, &params->request, answer_to(call));
+}
+
+static void run_detach(struct rpc_call *call)
+{
+	storage_remove(call->agent, OBJECT_VOLUME, ((const struct params_id *)call->params)->id, answer_to(call));
+}
+
+static void run_scratch_remove(struct rpc_call *call)
+{
+	storage_remove(call->agent, OBJECT_SCRATCH, ((const struct params_id *)call->params)->id, answer_to(call));
+}
+
+static void run_rootfs_remove(struct rpc_call *call)
+{
+	storage_remove(call->agent, OBJECT_ROOTFS, ((const struct params_id *)call->params)->id, answer_to(call));
+}
+
+/* ---- containers ---- */
+
+static void run_create(struct rpc_call *call)
+{
+	const struct params_container *params = call->params;
+	const struct container_create request = {
+		.id = params->id, .rootfs = params->rootfs, .config = params->config, .process = params->process
+	};
+
+	containers_create(call->agent, &request, answer_to(call));
+}
+
+static void run_start(struct rpc_call *call)
+{
+	containers_start(call->agent, ((const struct params_id *)call->params)->id, answer_to(call));
+}
+
+static void run_exec(struct rpc_call *call)
+{
+	const struct params_container *params = call->params;
+	const struct container_exec request = { .id = params->id, .exec = params->exec, .process = params->process };
+
+	containers_exec(call->agent, &request, answer_to(call));
+}
+
+/* A number, or a name with or without SIG.  -1: neither. */
+static int read_signal(json_object *json)
+{
+	if (json_object_is_type(json, json_type_int)) {
+		int64_t number = json_object_get_int64(json);
+
+		return number >= 1 && number <= 64 ? (int)number : -1;
+	}
+	if (!json_object_is_type(json, json_type_string))
+		return -1;
+	const char *name = json_object_get_string(json);
+	if (strncmp(name, "SIG", 3) == 0)
+		name += 3;
+	for (int number = 1; number < 32; number++) {
+		const char *known = sigabbrev_np(number);
+
+		if (known && strcmp(known, name) == 0)
+			return number;
+	}
+	return -1;
+}
+
+static void run_signal(struct rpc_call *call)
+{
+	const struct params_signal *params = call->params;
+	int number = read_signal(params->signal);
+	struct error err;
+
+	if (number < 0 || (params->all && params->exec)) {
+		if (number < 0)
+			error_field(&err, "signal", "a number within 1 and 64, or a name as \"SIGTERM\", is needed");
+		else
+			error_field(&err, "exec", "`all` means every process in the container");
+		error_step(&err, "read the request");
+		rpc_call_fail(call, &err);
+		return;
+	}
+	containers_signal(call->agent, params->id, params->exec, number, params->all, answer_to(call));
+}
+
+static void run_wait(struct rpc_call *call)
+{
+	const struct params_wait *params = call->params;
+
+	containers_wait(call->agent, params->id, params->exec, answer_to(call));
+}
+
+static void run_resize(struct rpc_call *call)
+{
+	const struct params_resize *params = call->params;
+
+	containers_resize(call->agent, params->id, params->exec, (unsigned)params->width, (unsigned)params->height,
+			  answer_to(call));
+}
+
+static void run_remove(struct rpc_call *call)
+{
+	const struct params_remove *params = call->params;
+
+	containers_remove(call->agent, params->id, params->force, answer_to(call));
+}
+
+const struct rpc_method rpc_methods[] = {
+	{ "agent.info", &params_none, run_info, rpc_results_info, true },
+	{ "agent.shutdown", &params_shutdown, run_shutdown, NULL, true },
+	{ "volume.attach", &params_volume, run_attach, rpc_results_volume, false },
+	{ "volume.detach", &params_id, run_detach, NULL, false },
+	{ "volume.list", &params_none, run_list, rpc_results_volumes, true },
+	{ "scratch.create", &params_scratch, run_scratch, rpc_results_scratch, false },
+	{ "scratch.remove", &params_id, run_scratch_remove, NULL, false },
+	{ "scratch.list", &params_none, run_list, rpc_results_scratches, true },
+	{ "rootfs.create", &params_rootfs, run_rootfs, rpc_results_rootfs, false },
+	{ "rootfs.remove", &params_id, run_rootfs_remove, NULL, false },
+	{ "rootfs.list", &params_none, run_list, rpc_results_rootfs_list, true },
+	{ "container.create", &params_container, run_create, rpc_results_container, false },
+	{ "container.start", &params_id, run_start, NULL, false },
+	{ "container.exec", &params_exec, run_exec, rpc_results_exec, false },
+	{ "container.signal", &params_signal, run_signal, NULL, true },
+	{ "container.wait", &params_wait, run_wait, rpc_results_exit, true },
+	{ "container.resize", &params_resize, run_resize, NULL, false },
+	{ "container.list", &params_none, run_list, rpc_results_containers, true },
+	{ "container.remove", &params_remove, run_remove, NULL, false },
+#ifdef COFFER_FAULTS
+	{ "test.fault", &params_fault, run_fault, NULL, false },
+#endif
+};
+const size_t rpc_method_count = array_count(rpc_methods);

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef RPC_PARAMS_H
+#define RPC_PARAMS_H
+
+#include "base/decode.h"
+#include "service/storage.h"
+
+/* The `params` of each method as structs, and the tables that decode them. */
+
+struct params_none {
+	char nothing;
+};
+
+struct params_shutdown {
+	bool reboot;
+};
+
+struct params_id {
+	const char *id;
+};
+
+struct params_volume {
+	const char *id;
+	json_object *volume_json;
+	uint64_t timeout_ms;
+	struct volume_attach request; /* filled from the others */
+};
+
+struct params_scratch {
+	const char *id;
+	struct blockdev_name device;
+	uint64_t timeout_ms;
+	struct scratch_create request;
+};
+
+struct params_rootfs {
+	const char *id, *scratch;
+	struct decode_list lower;
+	struct rootfs_create request;
+};
+
+struct params_container {
+	const char *id, *rootfs, *exec;
+	json_object *config, *process;
+};
+
+struct params_signal {
+	const char *id, *exec;
+	json_object *signal;
+	bool all;
+};
+
+struct params_wait {
+	const char *id, *exec;
+};
+
+struct params_resize {
+	const char *id, *exec;
+	uint64_t width, height;
+};
+
+struct params_remove {
+	const char *id;
+	bool force;
+};
+
+struct params_fault {
+	uint64_t after;
+};
+
+extern const struct decode_schema params_none, params_shutdown, params_id, params_volume, params_scratch, params_rootfs,
+	params_container, params_exec, params_signal, params_wait, params_resize, params_remove, params_fault;
+
+#endif

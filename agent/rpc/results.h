@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef RPC_RESULTS_H
+#define RPC_RESULTS_H
+
+#include "rpc/control.h"
+
+/* How each method's answer is written: docs/PROTOCOL.md has the shapes. */
+
+void rpc_results_info(struct encode *e, const struct rpc_call *call, const void *result);
+void rpc_results_volume(struct encode *e, const struct rpc_call *call, const void *result);
+void rpc_results_volumes(struct encode *e, const struct rpc_call *call, const void *result);
+void rpc_results_scratch(struct encode *e, const struct rpc_call *call, const void *result);
+void rpc_results_scratches(struct encode *e, const struct rpc_call *call, const void *result);
+void rpc_results_rootfs(struct encode *e, const struct rpc_call *call, const void *result);
+void rpc_results_rootfs_list(struct encode *e, const struct rpc_call *call, const void *result);
+void rpc_results_container(struct encode *e, const struct rpc_call *call, const void *result);
+void rpc_results_exec(struct encode *e, const struct rpc_call *call, const void *result);
+void rpc_results_exit(struct encode *e, const struct rpc_call *call, const void *result);
+void rpc_results_containers(struct encode *e, const struct rpc_call *call, const void *result);
+
+#endif

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "rpc/stream.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "coffer/protocol.h"
+#include "rpc/request.h"
+#include "service/containers.h"
+
+#define PIECE         (32u * 1024u) /* bytes of one frame that we send */
+#define OUT_HIGH      (128u * 1024u)
+#define LOG_PERIOD_MS 100u
+
+struct stream {
+	struct rpc_connection *connection;
+	struct process_sink sink;
+	bool log; /* the agent's log instead of a process */
+	uint64_t log_position;
+	struct loop_timer log_timer;
+	bool ended[2]; /* end of file was sent for stdout, stderr */
+	bool terminal;
+};
+
+struct open_params {
+	const char *container, *exec;
+	bool log;
+};
+
+#define FIELD(key, decode_kind, member) .name = key, .kind = decode_kind, .offset = offsetof(struct open_params, member)
+
+static const struct decode_field fields[] = {
+	{ FIELD("container", DECODE_STRING, container), .flags = DECODE_NONZERO, .max = COFFER_ID_MAX, .check = decode_check_id },
+	{ FIELD("exec", DECODE_STRING, exec), .flags = DECODE_NONZERO, .max = COFFER_ID_MAX, .check = decode_check_id },
+	{ FIELD("log", DECODE_BOOL, log) },
+};
+static const struct decode_schema schema = { fields, array_count(fields), sizeof(struct open_params), NULL };
+
+/* ---- guest to host ---- */
+
+static void send_frame(struct rpc_connection *connection, uint8_t channel, uint8_t kind, char *frame, size_t length)
+{
+	struct coffer_frame header = { .channel = channel, .kind = kind, .length = htole32((uint32_t)length) };
+
+	memcpy(frame, &header, COFFER_FRAME_HEADER);
+	rpc_connection_send(connection, frame, COFFER_FRAME_HEADER + length);
+}
+
+static bool has_room(const struct rpc_connection *connection)
+{
+	return !connection->dead && buf_length(&connection->out) < OUT_HIGH;
+}
+
+/* Everything that can be had of one output now, as frames. */
+static void pump_output(struct stream *stream, int index)
+{
+	static const uint8_t channels[] = { COFFER_STDOUT, COFFER_STDERR };
+	char frame[COFFER_FRAME_HEADER + PIECE];
+
+	while (!stream->ended[index] && has_room(stream->connection)) {
+		long got = process_read(&stream->sink, PROCESS_STDOUT + index, frame + COFFER_FRAME_HEADER, PIECE);
+
+		if (got == -EAGAIN)
+			return;
+		if (got <= 0) {
+			stream->ended[index] = true;
+			send_frame(stream->connection, channels[index], COFFER_EOF, frame, 0);
+			return;
+		}
+		send_frame(stream->connection, channels[index], COFFER_DATA, frame, (size_t)got);
+	}
+}
+
+static void pump_log(struct stream *stream)
+{
+	char frame[COFFER_FRAME_HEADER + PIECE];
+
+	while (has_room(stream->connection)) {
+		size_t got = ring_read(&stream->connection->agent->log, &stream->log_position, frame + COFFER_FRAME_HEADER, PIECE);
+
+		if (got == 0)
+			return;
+		send_frame(stream->connection, COFFER_LOG, COFFER_DATA, frame, got);
+	}
+}
+
+static void log_tick(struct loop_timer *timer)
+{
+	struct stream *stream = timer->context;
+	struct rpc_connection *connection = stream->connection;
+
+	loop_arm(connection->agent->loop, timer, LOG_PERIOD_MS);
+	connection->busy = true;
+	pump_log(stream);
+	connection->busy = false;
+	rpc_connection_settle(connection); /* may free the stream */
+}
+
+/* ---- host to guest ---- */
+
+static void refuse(struct stream *stream, const char *why)
+{
+	log_info("a stream connection is closed: %s", why);
+	stream->connection->dead = true;
+}
+
+/* Takes what it can of the first frame; false: not now, or no whole header yet. */
+static bool take_frame(struct stream *stream)
+{
+	struct buf *in = &stream->connection->in;
+	struct coffer_frame header;
+
+	if (buf_length(in) < COFFER_FRAME_HEADER)
+		return false;
+	memcpy(&header, buf_bytes(in), COFFER_FRAME_HEADER);
+	size_t length = le32toh(header.length);
+	bool data = header.kind == COFFER_DATA;
+	if (header.channel != COFFER_STDIN || header.reserved != 0 || stream->log || (!data && header.kind != COFFER_EOF) ||
+	    (data ? length == 0 || length > COFFER_FRAME_MAX : length != 0)) {
+		refuse(stream, "a frame breaks the protocol");
+		return false;
+	}
+	if (buf_length(in) < COFFER_FRAME_HEADER + length)
+		return false;
+	if (!data) {
+		process_close_stdin(&stream->sink);
+		buf_consume(in, COFFER_FRAME_HEADER);
+		return true;
+	}
+	long put = process_write(&stream->sink, buf_bytes(in) + COFFER_FRAME_HEADER, length);
+	if (put == -EAGAIN)
+		return false;
+	if (put == -EPIPE)
+		put = (long)length; /* nobody reads it: dropped, as a pipe would */
+	if ((size_t)put < length) {
+		/* The rest stays, under a header that says so: it takes the place of the last bytes that were written. */
+		header.length = htole32((uint32_t)(length - (size_t)put));
+		buf_consume(in, (size_t)put);
+		memcpy((char *)buf_bytes(in), &header, COFFER_FRAME_HEADER);
+	} else {
+		buf_consume(in, COFFER_FRAME_HEADER + length);
+	}
+	return true;
+}
+
+static void pump_input(struct stream *stream)
+{
+	while (!stream->connection->dead && take_frame(stream))
+		;
+	/* A full pipe stops the reading, so the host's send stops too; nothing is buffered beyond one read. */
+	rpc_connection_pause(stream->connection, buf_length(&stream->connection->in) > COFFER_FRAME_HEADER + COFFER_FRAME_MAX);
+}
+
+static void pump(struct stream *stream)
+{
+	struct rpc_connection *connection = stream->connection;
+
+	pump_input(stream);
+	if (stream->log) {
+		pump_log(stream);
+		return;
+	}
+	pump_output(stream, 0);
+	pump_output(stream, 1);
+	if (stream->ended[0] && stream->ended[1])
+		connection->closing = true;
+}
+
+static void sink_ready(struct process_sink *sink)
+{
+	struct stream *stream = sink->context;
+	struct rpc_connection *connection = stream->connection;
+
+	if (connection->busy) {
+		pump(stream);
+		return;
+	}
+	connection->busy = true;
+	pump(stream);
+	connection->busy = false;
+	rpc_connection_settle(connection); /* may free the stream */
+}
+
+/* ---- opening ---- */
+
+static int find(struct stream *stream, const struct open_params *params, struct error *err)
+{
+	struct process *process;
+
+	if (params->log == (params->container != NULL))
+		return error_field(err, "container", "either a container or the log is needed");
+	if (params->exec && !params->container)
+		return error_field(err, "exec", "needs a container");
+	if (params->log) {
+		stream->log = true;
+		return 0;
+	}
+	int result = containers_process(stream->connection->agent, params->container, params->exec, &process, err);
+	if (result < 0) {
+		if (strcmp(err->field, "id") == 0)
+			memcpy(err->field, "container", sizeof("container"));
+		return result;
+	}
+	stream->terminal = process->terminal;
+	stream->ended[1] = process->terminal || process->stdio == CONFIG_STDIO_LOG;
+	return process_attach(process, &stream->sink, err);
+}
+
+static struct stream *open_stream(struct rpc_connection *connection, struct rpc_request *request, struct error *err)
+{
+	struct decode_memory memory = { 0 };
+	struct open_params params;
+	struct stream *stream;
+
+	if (strcmp(request->method, "stream.open") != 0) {
+		error_set(err, ERROR_METHOD, ENOSYS, "the stream port takes stream.open");
+		return NULL;
+	}
+	if (decode_object(request->params, &schema, &params, &memory, err) < 0)
+		return NULL;
+	stream = calloc(1, sizeof(*stream));
+	if (!stream) {
+		error_set(err, ERROR_INTERNAL, ENOMEM, "stream");
+		return NULL;
+	}
+	stream->connection = connection;
+	stream->sink = (struct process_sink){ .ready = sink_ready, .context = stream };
+	stream->log_timer = (struct loop_timer){ .fire = log_tick, .context = stream };
+	if (find(stream, &params, err) < 0) {
+		free(stream);
+		return NULL;
+	}
+	return stream;
+}
+
+static void open_line(struct rpc_connection *connection, const char *line, size_t length)
+{
+	struct rpc_request request;
+	struct buf answer = { 0 };
+	struct encode e = { .buf = &answer };
+	struct error err;
+	struct stream *stream = NULL;
+
+	if (rpc_request_read(line, length, &request, &err) == 0)
+		stream = open_stream(connection, &request, &err);
+	if (stream) {
+		rpc_request_begin_result(&e, request.id);
+		encode_bool(&e, "terminal", stream->terminal);
+		rpc_request_end_result(&e);
+	} else {
+		error_step(&err, "open the stream");
+		rpc_request_error(&e, request.id, &err);
+		connection->closing = true;
+	}
+	rpc_request_free(&request);
+	connection->state = stream;
+	if (encode_result(&e) < 0 || buf_append(&answer, "\n", 1) < 0)
+		connection->dead = true;
+	else
+		rpc_connection_send(connection, buf_bytes(&answer), buf_length(&answer));
+	buf_free(&answer);
+}
+
+static void input(struct rpc_connection *connection)
+{
+	struct stream *stream = connection->state;
+
+	if (!stream && !connection->closing) {
+		const char *bytes = buf_bytes(&connection->in);
+		size_t length = buf_length(&connection->in);
+		const char *newline = length ? memchr(bytes, '\n', length) : NULL;
+
+		if (!newline && length >= COFFER_LINE_MAX)
+			connection->dead = true;
+		if (!newline)
+			return;
+		size_t line = (size_t)(newline - bytes);
+		open_line(connection, bytes, line);
+		buf_consume(&connection->in, line + 1);
+		stream = connection->state;
+		if (stream && stream->log)
+			loop_arm(connection->agent->loop, &stream->log_timer, LOG_PERIOD_MS);
+	}
+	if (stream && !connection->dead)
+		pump(stream);
+}
+
+static void flushed(struct rpc_connection *connection)
+{
+	if (connection->state)
+		pump(connection->state);
+}
+
+static void closed(struct rpc_connection *connection)
+{
+	struct stream *stream = connection->state;
+
+	if (!stream)
+		return;
+	loop_disarm(connection->agent->loop, &stream->log_timer);
+	process_detach(&stream->sink);
+	free(stream);
+}
+
+const struct rpc_handler rpc_stream_handler = { .input = input, .flushed = flushed, .closed = closed };

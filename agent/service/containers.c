@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "service/containers.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "container/launch.h"
+#include "service/storage.h"
+#include "sys/cgroups.h"
+#include "sys/paths.h"
+
+/* What a worker needs to launch a process, first or exec; freed at the completion. */
+struct launching {
+	struct agent *agent;
+	struct process *process;
+	struct container_object *container;
+	struct config_process wanted;
+	json_object *process_json;
+	struct decode_memory memory;
+	char rootfs[160], cgroup[160];
+	bool exec;
+	pid_t target;
+	int theirs[4];
+	struct completion completion;
+	struct container_result result;
+};
+
+static void launching_free(struct launching *launching)
+{
+	for (int i = 0; i < 4; i++)
+		close_fd(&launching->theirs[i]);
+	decode_free(&launching->memory);
+	json_object_put(launching->process_json);
+	free(launching);
+}
+
+static struct launching *launching_new(struct agent *agent, json_object *process, struct completion completion)
+{
+	struct launching *launching = calloc(1, sizeof(*launching));
+
+	if (!launching)
+		return NULL;
+	launching->agent = agent;
+	launching->completion = completion;
+	launching->process_json = json_object_get(process);
+	for (int i = 0; i < 4; i++)
+		launching->theirs[i] = -1;
+	return launching;
+}
+
+/* Ends the request: the answer, then the memory. */
+static void launching_end(struct launching *launching, const struct error *error)
+{
+	struct completion completion = launching->completion;
+	struct container_result result = launching->result;
+
+	launching_free(launching);
+	completion.done(completion.context, error, error ? NULL : &result);
+}
+
+static int tell_spawned(void *context, pid_t pid, int fd, struct error *err)
+{
+	return job_spawned(context, pid, fd, err);
+}
+
+/* In the worker. */
+static int launch_work(struct worker *worker, void *context, void *result, struct error *err)
+{
+	struct launching *launching = context;
+	struct container_result *answer = result;
+	struct launch launch = {
+		.id = launching->container->object.id,
+		.rootfs = launching->exec ? NULL : launching->rootfs,
+		.config = launching->container->config,
+		.process = &launching->wanted,
+		.cgroup = launching->cgroup,
+		.target = launching->target,
+		.gate = launching->theirs[3],
+		.undo = &worker->undo,
+		.steps = &worker->steps,
+		.spawned = tell_spawned,
+		.context = worker,
+	};
+
+	memcpy(launch.standard, launching->theirs, sizeof(launch.standard));
+	int outcome = launch_run(&launch, &answer->pid, err);
+	answer->steps = worker->steps;
+	return outcome;
+}
+
+static void launch_spawned(struct job *job, pid_t pid, int fd)
+{
+	struct launching *launching = operation_request(job);
+
+	process_spawned(launching->process, pid, fd);
+}
+
+static void release_container(struct agent *agent, struct object *object)
+{
+	struct container_object *container = (struct container_object *)object;
+
+	(void)agent;
+	while (container->execs) {
+		struct process *exec = container->execs;
+
+		container->execs = exec->next;
+		process_free(exec);
+	}
+	if (container->first)
+		process_free(container->first);
+	decode_free(&container->config_memory);
+	free(container->config);
+	json_object_put(container->config_json);
+}
+
+static const struct operation_kind create_kind = {
+	.name = "container.create",
+	.deadline_ms = 60000,
+	.result_size = sizeof(struct container_result),
+	.work = launch_work,
+	.release = release_container,
+};
+
+static const struct operation_kind exec_kind = {
+	.name = "container.exec",
+	.deadline_ms = 60000,
+	.result_size = sizeof(struct container_result),
+	.work = launch_work,
+};
+
+/* ---- create ---- */
+
+static void create_done(void *context, const struct error *error, const void *result)
+{
+	struct launching *launching = context;
+
+	if (!error) {
+		launching->result = *(const struct container_result *)result;
+		if (launching->process->state == PROCESS_CREATING)
+			launching->process->state = PROCESS_CREATED;
+	}
+	launching_end(launching, error);
+}
+
+static int decode_config(struct container_object *container, const struct container_create *request, struct error *err)
+{
+	container->config = calloc(1, sizeof(*container->config));
+	if (!container->config)
+		return error_set(err, ERROR_INTERNAL, ENOMEM, "config");
+	container->config_json = json_object_get(request->config);
+	if (config_decode(request->config, container->config, &container->config_memory, err) < 0)
+		return error_within(err, "config");
+	return 0;
+}
+
+static int decode_process(struct launching *launching, struct error *err)
+{
+	if (config_decode_process(launching->process_json, &launching->wanted, &launching->memory, err) < 0)
+		return error_within(err, "process");
+	return 0;
+}
+
+static int prepare_create(struct launching *launching, const struct container_create *request, struct object *object,
+			  struct error *err)
+{
+	struct object *rootfs;
+	int result = objects_get(&launching->agent->objects, OBJECT_ROOTFS, request->rootfs, "rootfs", &rootfs, err);
+
+	if (result == 0)
+		result = objects_use(object, rootfs, err);
+	if (result == 0)
+		result = decode_config(launching->container, request, err);
+	if (result == 0)
+		result = decode_process(launching, err);
+	if (result == 0 &&
+	    (text_format(launching->rootfs, sizeof(launching->rootfs), STORAGE_ROOTFS_DIRECTORY "/%s", request->rootfs) < 0 ||
+	     text_format(launching->cgroup, sizeof(launching->cgroup), CGROUPS_ROOT "/%s", request->id) < 0))
+		result = error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "container %s", request->id);
+	if (result == 0)
+		result = process_new(launching->agent, object, "", &launching->wanted, launching->theirs, &launching->process, err);
+	if (result == 0)
+		launching->container->first = launching->process;
+	return result;
+}
+
+void containers_create(struct agent *agent, const struct container_create *request, struct completion completion)
+{
+	struct launching *launching = launching_new(agent, request->process, completion);
+	struct object *object;
+	struct error err;
+
+	if (!launching) {
+		error_set(&err, ERROR_INTERNAL, ENOMEM, "container.create");
+		completion_fail(&completion, &err);
+		return;
+	}
+	int result = objects_add(&agent->objects, OBJECT_CONTAINER, request->id, sizeof(struct container_object), &object, &err);
+	if (result < 0) {
+		launching_end(launching, &err);
+		return;
+	}
+	launching->container = (struct container_object *)object;
+	result = prepare_create(launching, request, object, &err);
+	if (result < 0) {
+		release_container(agent, object);
+		objects_remove(&agent->objects, object);
+		launching_end(launching, &err);
+		return;
+	}
+	const struct operation_start start = {
+		.kind = &create_kind,
+		.object = object,
+		.request = launching,
+		.keep = launching->theirs,
+		.keep_count = 4,
+		.spawned = launch_spawned,
+		.completion = { create_done, launching },
+	};
+	operation_create(agent, &start);
+}
+
+/* ---- finding ---- */
+
+static int find_container(struct agent *agent, const char *id, struct container_object **container, struct error *err)
+{
+	return objects_get(&agent->objects, OBJECT_CONTAINER, id, "id", (struct object **)container, err);
+}
+
+int containers_process(struct agent *agent, const char *id, const char *exec, struct process **process, struct error *err)
+{
+	struct container_object *container;
+	int result = find_container(agent, id, &container, err);
+
+	if (result < 0)
+		return result;
+	*process = container->first;
+	if (exec) {
+		*process = container->execs;
+		while (*process && ((*process)->abandoned || strcmp((*process)->id, exec) != 0))
+			*process = (*process)->next;
+	}
+	if (*process)
+		return 0;
+	result = error_set(err, ERROR_NOT_FOUND, ENOENT, "the container %s has no exec %s", id, exec ? exec : "");
+	snprintf(err->field, sizeof(err->field), "exec");
+	return result;
+}
+
+const char *containers_state(const struct container_object *container)
+{
+	static const char *const names[] = { "creating", "created", "running", "stopped" };
+
+	if (container->object.state == OBJECT_REMOVING || container->object.state == OBJECT_BROKEN)
+		return objects_state_name(container->object.state);
+	return container->object.state == OBJECT_CREATING || !container->first ? "creating" : names[container->first->state];
+}
+
+/* ---- start, signal, wait, resize ---- */
+
+void containers_start(struct agent *agent, const char *id, struct completion completion)
+{
+	struct container_object *container;
+	struct error err;
+	int result = find_container(agent, id, &container, &err);
+
+	if (result == 0 && container->object.state != OBJECT_READY)
+		result = error_set(&err, ERROR_STATE, EINVAL, "the container is %s", containers_state(container));
+	if (result < 0)
+		completion_fail(&completion, &err);
+	else
+		process_start(container->first, completion);
+}
+
+/* The list of the cgroup may grow while it is read: again, until a round has found nobody new would take for ever; one round is
+ * what "all" means. */
+static int signal_all(const struct container_object *container, int signal, struct error *err)
+{
+	char path[192];
+	unsigned long pid;
+
+	if (signal == SIGKILL) {
+		if (text_format(path, sizeof(path), CGROUPS_ROOT "/%s", container->object.id) < 0)
+			return error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "cgroup");
+		return cgroups_write(path, "cgroup.kill", "1", err);
+	}
+	if (text_format(path, sizeof(path), CGROUPS_ROOT "/%s/cgroup.procs", container->object.id) < 0)
+		return error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "cgroup");
+	auto_file list = fopen(path, "re");
+	if (!list)
+		return error_set(err, ERROR_CONTAINER, errno, "open %s", path);
+	while (fscanf(list, "%lu", &pid) == 1) {
+		if (pid > 1)
+			kill((pid_t)pid, signal);
+	}
+	return 0;
+}
+
+void containers_signal(struct agent *agent, const char *id, const char *exec, int signal, bool all, struct completion completion)
+{
+	struct process *process;
+	struct error err;
+	int result = containers_process(agent, id, exec, &process, &err);
+
+	if (result == 0 && process->container->state != OBJECT_READY)
+		result = error_set(&err, ERROR_STATE, EINVAL, "the container is %s",
+				   containers_state((struct container_object *)process->container));
+	if (result == 0)
+		result = all ? signal_all((struct container_object *)process->container, signal, &err)
+			     : process_signal(process, signal, &err);
+	if (result < 0)
+		completion_fail(&completion, &err);
+	else
+		completion.done(completion.context, NULL, NULL);
+}
+
+static void free_exec(struct process *exec)
+{
+	struct container_object *container = (struct container_object *)exec->container;
+	struct process **at = &container->execs;
+
+	while (*at && *at != exec)
+		at = &(*at)->next;
+	if (*at)
+		*at = exec->next;
+	process_free(exec);
+}
+
+/* Its name is free again; a connection that still takes its output gets the rest. */
+static void forget_exec(struct process *exec)
+{
+	exec->stopped = NULL;
+	if (exec->sinks)
+		exec->abandoned = free_exec;
+	else
+		free_exec(exec);
+}
+
+static void exec_stopped(struct process *exec, bool waited)
+{
+	if (waited)
+		forget_exec(exec);
+}
+
+static void exec_failed(struct process *exec, bool waited)
+{
+	(void)waited;
+	forget_exec(exec);
+}
+
+void containers_wait(struct agent *agent, const char *id, const char *exec, struct completion completion)
+{
+	struct process *process;
+	struct error err;
+
+	if (containers_process(agent, id, exec, &process, &err) < 0) {
+		completion_fail(&completion, &err);
+		return;
+	}
+	bool over = process->state == PROCESS_STOPPED;
+	process_wait(process, completion);
+	if (over && exec)
+		forget_exec(process);
+}
+
+void containers_resize(struct agent *agent, const char *id, const char *exec, unsigned width, unsigned height,
+		       struct completion completion)
+{
+	struct process *process;
+	struct error err;
+	int result = containers_process(agent, id, exec, &process, &err);
+
+	if (result == 0)
+		result = process_resize(process, width, height, &err);
+	if (result < 0)
+		completion_fail(&completion, &err);
+	else
+		completion.done(completion.context, NULL, NULL);
+}
+
+/* ---- exec ---- */
+
+/* While an exec is under way, the container must not be freed. */
+static void exec_end(struct launching *launching, const struct error *error)
+{
+	launching->container->object.users--;
+	launching_end(launching, error);
+}
+
+static void exec_started(void *context, const struct error *error, const void *result)
+{
+	struct launching *launching = context;
+	struct process *exec = launching->process;
+
+	(void)result;
+	if (error && exec->state == PROCESS_STOPPED)
+		forget_exec(exec);
+	else if (error)
+		exec->stopped = exec_failed;
+	exec_end(launching, error);
+}
+
+static void exec_launched(void *context, const struct error *error, const void *result)
+{
+	struct launching *launching = context;
+
+	if (error) {
+		/* Its process, if there is one, stands before a gate that will never open, or has died. */
+		if (launching->process->pid > 0)
+			kill(launching->process->pid, SIGKILL);
+		forget_exec(launching->process);
+		exec_end(launching, error);
+		return;
+	}
+	launching->result = *(const struct container_result *)result;
+	if (launching->process->state == PROCESS_CREATING)
+		launching->process->state = PROCESS_CREATED;
+	process_start(launching->process, (struct completion){ exec_started, launching });
+}
+
+static int prepare_exec(struct launching *launching, const struct container_exec *request, struct error *err)
+{
+	struct container_object *container;
+	struct process *existing;
+	struct error ignored;
+	int result = find_container(launching->agent, request->id, &container, err);
+
+	if (result < 0)
+		return result;
+	if (container->object.state != OBJECT_READY || container->first->state != PROCESS_RUNNING)
+		return error_set(err, ERROR_STATE, EINVAL, "the container is %s", containers_state(container));
+	if (containers_process(launching->agent, request->id, request->exec, &existing, &ignored) == 0) {
+		result = error_set(err, ERROR_EXISTS, EEXIST, "the container has an exec %s", request->exec);
+		snprintf(err->field, sizeof(err->field), "exec");
+		return result;
+	}
+	launching->container = container;
+	launching->exec = true;
+	launching->target = container->first->pid;
+	if (text_format(launching->cgroup, sizeof(launching->cgroup), CGROUPS_ROOT "/%s", request->id) < 0)
+		return error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "container %s", request->id);
+	result = decode_process(launching, err);
+	if (result == 0)
+		result = process_new(launching->agent, &container->object, request->exec, &launching->wanted, launching->theirs,
+				     &launching->process, err);
+	if (result < 0)
+		return result;
+	launching->process->stopped = exec_stopped;
+	launching->process->next = container->execs;
+	container->execs = launching->process;
+	container->object.users++;
+	return 0;
+}
+
+void containers_exec(struct agent *agent, const struct container_exec *request, struct completion completion)
+{
+	struct launching *launching = launching_new(agent, request->process, completion);
+	struct error err;
+
+	if (!launching) {
+		error_set(&err, ERROR_INTERNAL, ENOMEM, "container.exec");
+		completion_fail(&completion, &err);
+		return;
+	}
+	if (prepare_exec(launching, request, &err) < 0) {
+		launching_end(launching, &err);
+		return;
+	}
+	const struct operation_start start = {
+		.kind = &exec_kind,
+		.object = &launching->container->object,
+		.request = launching,
+		.keep = launching->theirs,
+		.keep_count = 4,
+		.spawned = launch_spawned,
+		.completion = { exec_launched, launching },
+	};
+	operation_visit(agent, &start);
+}
+
+/* ---- remove ---- */
+
+void containers_remove(struct agent *agent, const char *id, bool force, struct completion completion)
+{
+	struct container_object *container;
+	struct error err;
+	int result = find_container(agent, id, &container, &err);
+
+	if (result == 0)
+		result = objects_check_removable(&container->object, &err);
+	if (result == 0 && !force && container->object.state == OBJECT_READY && container->first->state == PROCESS_RUNNING)
+		result = error_set(&err, ERROR_STATE, EBUSY, "the container is running");
+	if (result < 0)
+		completion_fail(&completion, &err);
+	else
+		operation_remove(agent, &create_kind, &container->object, completion);
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "service/storage.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "storage/overlay.h"
+#include "storage/scratch.h"
+#include "sys/paths.h"
+
+/* ---- volumes ---- */
+
+static int attach_work(struct worker *worker, void *context, void *result, struct error *err)
+{
+	struct volume_attach *request = context;
+	struct volume_result *answer = result;
+	struct volume_context surroundings = {
+		.undo = &worker->undo,
+		.steps = &worker->steps,
+		.claim = job_claim,
+		.claim_context = worker,
+	};
+	int outcome = paths_mkdirs(VOLUME_DIRECTORY, 0700, err);
+
+	if (outcome == 0)
+		outcome = volume_attach(request, &surroundings, &answer->attached, err);
+	answer->steps = worker->steps;
+	return outcome;
+}
+
+static void attach_apply(struct object *object, const void *result)
+{
+	((struct volume_object *)object)->attached = ((const struct volume_result *)result)->attached;
+}
+
+static const struct operation_kind attach_kind = {
+	.name = "volume.attach",
+	.deadline_ms = 30000,
+	.result_size = sizeof(struct volume_result),
+	.work = attach_work,
+	.apply = attach_apply,
+};
+
+void storage_attach_volume(struct agent *agent, struct volume_attach *request, struct completion completion)
+{
+	struct operation_start start = {
+		.kind = &attach_kind, .request = request, .wait_ms = request->timeout_ms, .completion = completion
+	};
+	struct error err;
+	int result = volume_check(request, &err);
+
+	if (result < 0) {
+		error_within(&err, "volume");
+		error_step(&err, "read the request");
+	} else {
+		result =
+			objects_add(&agent->objects, OBJECT_VOLUME, request->id, sizeof(struct volume_object), &start.object, &err);
+	}
+	if (result < 0)
+		completion_fail(&completion, &err);
+	else
+		operation_create(agent, &start);
+}
+
+/* ---- scratch disks ---- */
+
+static int scratch_work(struct worker *worker, void *context, void *result, struct error *err)
+{
+	const struct scratch_create *request = context;
+	struct scratch_result *answer = result;
+	__attribute__((cleanup(blockdev_close))) struct blockdev disk = { .fd = -1 };
+	char name[128], target[160];
+	int outcome;
+
+	if (text_format(name, sizeof(name), "coffer-scratch-%s", request->id) < 0 ||
+	    text_format(target, sizeof(target), STORAGE_SCRATCH_DIRECTORY "/%s", request->id) < 0)
+		return error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "scratch %s", request->id);
+	outcome = paths_mkdirs(STORAGE_SCRATCH_DIRECTORY, 0700, err);
+	if (outcome < 0)
+		return outcome;
+	outcome = blockdev_open(&request->device, true, request->timeout_ms, &disk, err);
+	if (outcome < 0)
+		return error_step(err, "find the device");
+	steps_watch(&worker->steps, disk.number);
+	steps_done(&worker->steps, "find the device");
+	outcome = job_claim(worker, disk.number, err);
+	if (outcome < 0)
+		return error_step(err, "claim the device");
+	snprintf(answer->device, sizeof(answer->device), "%s", disk.path);
+	outcome = scratch_open(name, &disk, target, &worker->undo, &worker->steps, &answer->size, err);
+	answer->steps = worker->steps;
+	return outcome;
+}
+
+static void scratch_apply(struct object *object, const void *result)
+{
+	struct scratch_object *scratch = (struct scratch_object *)object;
+	const struct scratch_result *answer = result;
+
+	memcpy(scratch->device, answer->device, sizeof(scratch->device));
+	scratch->size = answer->size;
+}
+
+static const struct operation_kind scratch_kind = {
+	.name = "scratch.create",
+	.deadline_ms = 60000,
+	.result_size = sizeof(struct scratch_result),
+	.work = scratch_work,
+	.apply = scratch_apply,
+};
+
+void storage_create_scratch(struct agent *agent, struct scratch_create *request, struct completion completion)
+{
+	struct operation_start start = {
+		.kind = &scratch_kind, .request = request, .wait_ms = request->timeout_ms, .completion = completion
+	};
+	struct error err;
+	int result = volume_check_device(&request->device, &err);
+
+	if (result < 0)
+		error_within(&err, "device");
+	else
+		result = objects_add(&agent->objects, OBJECT_SCRATCH, request->id, sizeof(struct scratch_object), &start.object,
+				     &err);
+	if (result < 0)
+		completion_fail(&completion, &err);
+	else
+		operation_create(agent, &start);
+}
+
+/* ---- root file systems ---- */
+
+static int rootfs_work(struct worker *worker, void *context, void *result, struct error *err)
+{
+	const struct rootfs_create *request = context;
+	char upper[192], target[160];
+	int outcome;
+
+	if (text_format(upper, sizeof(upper), STORAGE_SCRATCH_DIRECTORY "/%s/rootfs-%s", request->scratch, request->id) < 0 ||
+	    text_format(target, sizeof(target), STORAGE_ROOTFS_DIRECTORY "/%s", request->id) < 0)
+		return error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "root file system %s", request->id);
+	outcome = paths_mkdirs(STORAGE_ROOTFS_DIRECTORY, 0700, err);
+	if (outcome == 0)
+		outcome = overlay_mount(VOLUME_DIRECTORY, request->lower, request->lower_count, upper, target, &worker->undo, err);
+	if (outcome < 0)
+		return error_step(err, "mount the overlay");
+	steps_done(&worker->steps, "mount the overlay");
+	((struct rootfs_result *)result)->steps = worker->steps;
+	return 0;
+}
+
+static const struct operation_kind rootfs_kind = {
+	.name = "rootfs.create",
+	.deadline_ms = 30000,
+	.result_size = sizeof(struct rootfs_result),
+	.work = rootfs_work,
+};
+
+static int use_bases(struct agent *agent, const struct rootfs_create *request, struct object *rootfs, struct error *err)
+{
+	struct object *base;
+	int result = 0;
+
+	for (size_t i = 0; i < request->lower_count && result == 0; i++) {
+		char field[32];
+
+		snprintf(field, sizeof(field), "lower[%zu]", i);
+		result = objects_get(&agent->objects, OBJECT_VOLUME, request->lower[i], field, &base, err);
+		for (size_t j = 0; j < i && result == 0; j++) {
+			if (rootfs->uses[j] == base)
+				result = error_field(err, field, "%s is named twice", request->lower[i]);
+		}
+		if (result == 0)
+			result = objects_use(rootfs, base, err);
+	}
+	if (result == 0)
+		result = objects_get(&agent->objects, OBJECT_SCRATCH, request->scratch, "scratch", &base, err);
+	return result == 0 ? objects_use(rootfs, base, err) : result;
+}
+
+void storage_create_rootfs(struct agent *agent, struct rootfs_create *request, struct completion completion)
+{
+	struct operation_start start = { .kind = &rootfs_kind, .request = request, .completion = completion };
+	struct error err;
+	int result = objects_add(&agent->objects, OBJECT_ROOTFS, request->id, sizeof(struct rootfs_object), &start.object, &err);
+
+	if (result == 0) {
+		result = use_bases(agent, request, start.object, &err);
+		if (result < 0)
+			objects_remove(&agent->objects, start.object);
+	}
+	if (result < 0)
+		completion_fail(&completion, &err);
+	else
+		operation_create(agent, &start);
+}
+
+/* ---- all three ---- */
+
+void storage_remove(struct agent *agent, enum object_kind kind, const char *id, struct completion completion)
+{
+	static const struct operation_kind kinds[] = {
+		[OBJECT_VOLUME] = { .name = "volume.detach" },
+		[OBJECT_SCRATCH] = { .name = "scratch.remove" },
+		[OBJECT_ROOTFS] = { .name = "rootfs.remove" },
+	};
+	struct object *object;
+	struct error err;
+	int result = objects_get(&agent->objects, kind, id, "id", &object, &err);
+
+	if (result == 0)
+		result = objects_check_removable(object, &err);
+	if (result < 0)
+		completion_fail(&completion, &err);
+	else
+		operation_remove(agent, &kinds[kind], object, completion);
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "storage/mkfs.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "sys/libraries.h"
+
+#define INODE_SIZE      256u
+#define BYTES_PER_INODE 16384u /* mke2fs' own default: a scratch that runs out of inodes before space would surprise */
+
+struct mkfs {
+	struct libraries lib;
+	ext2_filsys fs;
+	struct error *err;
+};
+
+static int check(struct mkfs *m, errcode_t code, const char *what)
+{
+	if (code == 0)
+		return 0;
+	/* Codes below 256 are errnos, the rest libext2fs' own (see ext2_err.h). */
+	return error_set(m->err, ERROR_FORMAT, code < 256 ? (int)code : EIO, "%s: libext2fs error %ld", what, (long)code);
+}
+
+static void describe(const struct mkfs *m, uint64_t size, struct ext2_super_block *super)
+{
+	uint64_t inodes = size / BYTES_PER_INODE;
+
+	super->s_rev_level = EXT2_DYNAMIC_REV;
+	super->s_log_block_size = 2; /* 1024 << 2 */
+	super->s_log_cluster_size = 2;
+	m->lib.ext2fs_blocks_count_set(super, size / MKFS_BLOCK);
+	super->s_inodes_count = inodes > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)inodes;
+	super->s_inode_size = INODE_SIZE;
+	super->s_log_groups_per_flex = 4;
+	super->s_desc_size = 64;
+	super->s_feature_compat = EXT2_FEATURE_COMPAT_EXT_ATTR | EXT2_FEATURE_COMPAT_DIR_INDEX | EXT4_FEATURE_COMPAT_SPARSE_SUPER2;
+	super->s_feature_incompat = EXT2_FEATURE_INCOMPAT_FILETYPE | EXT3_FEATURE_INCOMPAT_EXTENTS | EXT4_FEATURE_INCOMPAT_64BIT |
+				    EXT4_FEATURE_INCOMPAT_FLEX_BG;
+	super->s_feature_ro_compat = EXT2_FEATURE_RO_COMPAT_SPARSE_SUPER | EXT2_FEATURE_RO_COMPAT_LARGE_FILE |
+				     EXT4_FEATURE_RO_COMPAT_HUGE_FILE | EXT4_FEATURE_RO_COMPAT_DIR_NLINK |
+				     EXT4_FEATURE_RO_COMPAT_EXTRA_ISIZE | EXT4_FEATURE_RO_COMPAT_METADATA_CSUM;
+}
+
+static int initialize(struct mkfs *m, int image, uint64_t size)
+{
+	struct ext2_super_block super;
+	uint8_t random[32];
+	char path[32];
+
+	io_manager *unix_io = libraries_data(LIBRARY_ext2fs, "unix_io_manager");
+	if (!unix_io)
+		return error_set(m->err, ERROR_INTERNAL, ENOSYS, "libext2fs has no unix_io_manager");
+	if (getrandom(random, sizeof(random), 0) != sizeof(random))
+		return error_set(m->err, ERROR_INTERNAL, errno, "getrandom");
+	if (text_format(path, sizeof(path), "/proc/self/fd/%d", image) < 0)
+		return error_set(m->err, ERROR_INTERNAL, EINVAL, "image path");
+	memset(&super, 0, sizeof(super));
+	describe(m, size, &super);
+	int result =
+		check(m, m->lib.ext2fs_initialize(path, EXT2_FLAG_64BITS, &super, *unix_io, &m->fs), "lay out the file system");
+	if (result < 0)
+		return result;
+	struct ext2_super_block *made = m->fs->super;
+	made->s_checksum_type = EXT2_CRC32C_CHKSUM;
+	made->s_default_mount_opts = EXT2_DEFM_XATTR_USER | EXT2_DEFM_ACL;
+	made->s_min_extra_isize = made->s_want_extra_isize = sizeof(struct ext2_inode_large) - EXT2_GOOD_OLD_INODE_SIZE;
+	made->s_errors = EXT2_ERRORS_RO;
+	made->s_def_hash_version = EXT2_HASH_HALF_MD4;
+	made->s_flags |= EXT2_FLAGS_SIGNED_HASH;
+	memcpy(made->s_uuid, random, 16);
+	made->s_uuid[6] = (uint8_t)((made->s_uuid[6] & 0x0f) | 0x40); /* RFC 4122: version 4 */
+	made->s_uuid[8] = (uint8_t)((made->s_uuid[8] & 0x3f) | 0x80);
+	memcpy(made->s_hash_seed, random + 16, 16);
+	m->lib.ext2fs_init_csum_seed(m->fs);
+	return 0;
+}
+
+/* All bitmaps and then all inode tables, one behind the other from the front of the disk: few extents, few integrity tags. */
+static int place_metadata(struct mkfs *m)
+{
+	blk64_t block, goal = 0;
+	ext2_filsys fs = m->fs;
+	int result;
+
+	for (int inode_map = 0; inode_map <= 1; inode_map++) {
+		for (dgrp_t group = 0; group < fs->group_desc_count; group++) {
+			result = check(m, m->lib.ext2fs_new_block2(fs, goal, NULL, &block), "place a bitmap");
+			if (result < 0)
+				return result;
+			m->lib.ext2fs_block_alloc_stats2(fs, block, +1);
+			if (inode_map)
+				m->lib.ext2fs_inode_bitmap_loc_set(fs, group, block);
+			else
+				m->lib.ext2fs_block_bitmap_loc_set(fs, group, block);
+			goal = block + 1;
+		}
+	}
+	for (dgrp_t group = 0; group < fs->group_desc_count; group++) {
+		result = check(m,
+			       m->lib.ext2fs_get_free_blocks2(fs, goal, 0, (int)fs->inode_blocks_per_group, fs->block_map, &block),
+			       "place an inode table");
+		if (result < 0)
+			return result;
+		m->lib.ext2fs_block_alloc_stats_range(fs, block, fs->inode_blocks_per_group, +1);
+		m->lib.ext2fs_inode_table_loc_set(fs, group, block);
+		goal = block + fs->inode_blocks_per_group;
+	}
+	return 0;
+}
+
+static int make_root(struct mkfs *m)
+{
+	int result = check(m, m->lib.ext2fs_mkdir(m->fs, EXT2_ROOT_INO, EXT2_ROOT_INO, NULL), "make the root directory");
+
+	if (result < 0)
+		return result;
+	m->lib.ext2fs_inode_alloc_stats2(m->fs, EXT2_BAD_INO, +1, 0);
+	for (ext2_ino_t inode = EXT2_ROOT_INO + 1; inode < EXT2_FIRST_INODE(m->fs->super); inode++)
+		m->lib.ext2fs_inode_alloc_stats2(m->fs, inode, +1, 0);
+	result = check(m, m->lib.ext2fs_update_bb_inode(m->fs, NULL), "make the bad block inode");
+	if (result < 0)
+		return result;
+	m->fs->umask = 077;
+	return check(m, m->lib.ext2fs_mkdir(m->fs, EXT2_ROOT_INO, 0, "lost+found"), "make lost+found");
+}
+
+int mkfs_ext4(uint64_t size, int *image, struct error *err)
+{
+	struct mkfs m = { .err = err };
+	int result;
+
+	*image = -1;
+	if (size < MKFS_SMALLEST || size % MKFS_BLOCK != 0 || size / MKFS_BLOCK > (uint64_t)1 << 44)
+		return error_set(err, ERROR_FORMAT, EINVAL, "a file system of %llu bytes", (unsigned long long)size);
+	result = libraries_open(&m.lib, LIBRARY_ext2fs, err);
+	if (result < 0)
+		return result;
+	fd_auto file = memfd_create("ext4", MFD_CLOEXEC);
+	if (file < 0 || ftruncate(file, (off_t)size) < 0)
+		return error_set(err, ERROR_FORMAT, errno, "image in memory");
+	result = initialize(&m, file, size);
+	if (result == 0)
+		result = place_metadata(&m);
+	if (result == 0)
+		result = make_root(&m);
+	if (result == 0)
+		result = check(&m, m.lib.ext2fs_close_free(&m.fs), "write the file system");
+	else if (m.fs)
+		m.lib.ext2fs_free(m.fs);
+	if (result < 0)
+		return result;
+	*image = take_fd(&file);
+	return 0;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "sys/copy_tree.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+#define DEPTH_MAX 32
+
+static int copy_file(int from, int to, const char *name, const struct stat *status, struct error *err)
+{
+	fd_auto in = openat(from, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	fd_auto out = openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, status->st_mode & 07777);
+	off_t left = status->st_size;
+
+	if (in < 0 || out < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "copy %s", name);
+	while (left > 0) {
+		ssize_t done = sendfile(out, in, NULL, (size_t)left);
+
+		if (done <= 0)
+			return error_set(err, ERROR_INTERNAL, done < 0 ? errno : EIO, "copy %s", name);
+		left -= done;
+	}
+	return 0;
+}
+
+static int copy_link(int from, int to, const char *name, struct error *err)
+{
+	char target[PATH_MAX];
+	ssize_t length = readlinkat(from, name, target, sizeof(target) - 1);
+
+	if (length < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "read the link %s", name);
+	target[length] = '\0';
+	return symlinkat(target, to, name) < 0 ? error_set(err, ERROR_INTERNAL, errno, "copy the link %s", name) : 0;
+}
+
+static int copy_directory(int from, int to, dev_t device, int depth, struct error *err);
+
+static int copy_entry(int from, int to, const char *name, dev_t device, int depth, struct error *err)
+{
+	struct stat status;
+
+	if (fstatat(from, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "look at %s", name);
+	if (S_ISREG(status.st_mode))
+		return copy_file(from, to, name, &status, err);
+	if (S_ISLNK(status.st_mode))
+		return copy_link(from, to, name, err);
+	if (!S_ISDIR(status.st_mode))
+		return 0;
+	if (mkdirat(to, name, status.st_mode & 07777) < 0 && errno != EEXIST)
+		return error_set(err, ERROR_INTERNAL, errno, "make the directory %s", name);
+	if (status.st_dev != device)
+		return 0;
+	fd_auto sub_from = openat(from, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	fd_auto sub_to = openat(to, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (sub_from < 0 || sub_to < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "open the directory %s", name);
+	return copy_directory(sub_from, sub_to, device, depth + 1, err);
+}
+
+static int copy_directory(int from, int to, dev_t device, int depth, struct error *err)
+{
+	int copy = dup(from);
+	auto_dir stream = copy >= 0 ? fdopendir(copy) : NULL;
+	struct dirent *entry;
+	int result = 0;
+
+	if (!stream || depth > DEPTH_MAX)
+		return error_set(err, ERROR_INTERNAL, stream ? ELOOP : errno, "read a directory");
+	while (result == 0 && (entry = readdir(stream))) {
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			result = copy_entry(from, to, entry->d_name, device, depth, err);
+	}
+	return result;
+}
+
+int copy_tree(const char *from, const char *to, struct error *err)
+{
+	fd_auto source = open(from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd_auto target = open(to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct stat status;
+
+	if (source < 0 || target < 0 || fstat(source, &status) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "copy %s to %s", from, to);
+	return copy_directory(source, target, status.st_dev, 0, err);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SYS_DEVMAPPER_H
+#define SYS_DEVMAPPER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+
+/*
+ * Device-mapper mappings of one target, through libdevmapper.  For workers.  Names are ours, [a-zA-Z0-9_.-], at most 127 bytes;
+ * a mapping's node is /dev/mapper/NAME.  Sectors are 512 bytes.
+ */
+struct devmapper_target {
+	uint64_t sectors;
+	const char *type;
+	const char *params; /* never with bytes of a request that have not been re-encoded: a blank would be a new option */
+	bool read_only;
+};
+
+/* Creates and resumes; *number is the mapping's device.  `code` is the error to answer.  A mapping that exists is -EEXIST. */
+must_check int devmapper_create(const char *name, const struct devmapper_target *target, enum error_code code, dev_t *number,
+				struct error *err);
+/* The status (or, with `table`, the table) line of the only target, without start, length and type. */
+must_check int devmapper_status(const char *name, bool table, char *text, size_t size, struct error *err);
+/* Absent is success.  Waits a little for openers to go, as a just unmounted file system is let go of late. */
+must_check int devmapper_remove(const char *name, struct error *err);
+
+#endif

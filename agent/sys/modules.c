@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "sys/modules.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "sys/libraries.h"
+
+/* /sys/module has a folder for what is loaded and for most of what is built in, with '-' written as '_'. */
+static bool is_present(const char *name)
+{
+	char path[128];
+
+	if (text_format(path, sizeof(path), "/sys/module/%s", name) < 0)
+		return false;
+	for (char *c = path + strlen("/sys/module/"); *c; c++) {
+		if (*c == '-')
+			*c = '_';
+	}
+	return access(path, F_OK) == 0;
+}
+
+static int load(struct libraries *lib, struct kmod_ctx *context, const char *name, bool optional, struct error *err)
+{
+	struct kmod_list *found = NULL, *entry;
+	int result = lib->kmod_module_new_from_lookup(context, name, &found);
+
+	if (result < 0 || !found) {
+		lib->kmod_module_unref_list(found);
+		return optional ? 0 : error_set(err, ERROR_KERNEL, ENOENT, "module %s", name);
+	}
+	for (entry = found; entry && result >= 0; entry = lib->kmod_list_next(found, entry)) {
+		struct kmod_module *module = lib->kmod_module_get_module(entry);
+
+		result = lib->kmod_module_probe_insert_module(module, 0, NULL, NULL, NULL, NULL);
+		lib->kmod_module_unref(module);
+	}
+	lib->kmod_module_unref_list(found);
+	if (result >= 0 || result == -EEXIST)
+		return 0;
+	if (optional) {
+		log_debug("module %s: %s", name, strerror(-result));
+		return 0;
+	}
+	return error_set(err, ERROR_KERNEL, -result, "load module %s", name);
+}
+
+int modules_load(const char *const *names, struct error *err)
+{
+	struct kmod_ctx *context = NULL;
+	struct libraries lib;
+	int result = 0;
+
+	for (; *names && result == 0; names++) {
+		bool optional = **names == '?';
+		const char *name = *names + (optional ? 1 : 0);
+
+		if (is_present(name))
+			continue;
+		if (!context) {
+			result = libraries_open(&lib, LIBRARY_kmod, err);
+			if (result < 0)
+				return result;
+			context = lib.kmod_new(NULL, NULL);
+			if (!context)
+				return error_set(err, ERROR_INTERNAL, ENOMEM, "libkmod");
+		}
+		result = load(&lib, context, name, optional, err);
+	}
+	if (context)
+		lib.kmod_unref(context);
+	return result;
+}
