@@ -46,7 +46,7 @@ FUZZ     := -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefi
 
 # The agent links json-c alone.  libcryptsetup, libdevmapper, libblkid and the like are opened by the workers that need
 # them (agent/sys/libraries.def): linked, they would cost PID 1 more memory than all the rest of it.
-AGENT_LIBS := -ljson-c
+AGENT_LIBS := -ljson-c -lm
 HOST_LIBS  := -ljson-c -lcryptsetup
 
 # ---------------------------------------------------------------------------------------------------- source lists

@@ -35,7 +35,6 @@ static void describe(const struct mkfs *m, uint64_t size, struct ext2_super_bloc
 	super->s_rev_level = EXT2_DYNAMIC_REV;
 	super->s_log_block_size = 2; /* 1024 << 2 */
 	super->s_log_cluster_size = 2;
-	m->lib.ext2fs_blocks_count_set(super, size / MKFS_BLOCK);
 	super->s_inodes_count = inodes > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)inodes;
 	super->s_inode_size = INODE_SIZE;
 	super->s_log_groups_per_flex = 4;
@@ -46,6 +45,8 @@ static void describe(const struct mkfs *m, uint64_t size, struct ext2_super_bloc
 	super->s_feature_ro_compat = EXT2_FEATURE_RO_COMPAT_SPARSE_SUPER | EXT2_FEATURE_RO_COMPAT_LARGE_FILE |
 				     EXT4_FEATURE_RO_COMPAT_HUGE_FILE | EXT4_FEATURE_RO_COMPAT_DIR_NLINK |
 				     EXT4_FEATURE_RO_COMPAT_EXTRA_ISIZE | EXT4_FEATURE_RO_COMPAT_METADATA_CSUM;
+	/* After the features: without 64BIT it would drop the upper half. */
+	m->lib.ext2fs_blocks_count_set(super, size / MKFS_BLOCK);
 }
 
 static int initialize(struct mkfs *m, int image, uint64_t size)
@@ -150,6 +151,9 @@ int mkfs_ext4(uint64_t size, int *image, struct error *err)
 		result = place_metadata(&m);
 	if (result == 0)
 		result = make_root(&m);
+	/* Descriptors that were placed by hand have the checksums of before. */
+	if (result == 0)
+		result = check(&m, m.lib.ext2fs_set_gdt_csum(m.fs), "sum up the group descriptors");
 	if (result == 0)
 		result = check(&m, m.lib.ext2fs_close_free(&m.fs), "write the file system");
 	else if (m.fs)

@@ -64,6 +64,8 @@ int devmapper_create(const char *name, const struct devmapper_target *target, en
 		*number = makedev(info.major, info.minor);
 	}
 	lib.dm_task_destroy(task);
+	/* libdevmapper keeps what is to happen in /dev/mapper until it is asked. */
+	lib.dm_task_update_nodes();
 	return result;
 }
 
@@ -111,6 +113,7 @@ int devmapper_remove(const char *name, struct error *err)
 			result = error_set(err, ERROR_TEARDOWN, errnum, "remove the mapping %s", name);
 	}
 	lib.dm_task_destroy(task);
+	lib.dm_task_update_nodes();
 	/* A worker that died between the kernel's answer and libdevmapper's mknod, or rm, leaves a stale node. */
 	if (result == 0 && text_format(node, sizeof(node), "/dev/mapper/%s", name) == 0 && lstat(node, &status) == 0)
 		unlink(node);
