@@ -40,14 +40,14 @@ endif
 WARN     := -Wall -Wextra -Werror -Wshadow -Wvla -Wmissing-prototypes -Wformat=2
 BASE     := -std=gnu11 -D_GNU_SOURCE -g $(WARN) -Iagent -Iinclude
 HARDEN   := -O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
-HARDLINK := -pie -Wl,-z,relro -Wl,-z,now
+HARDLINK := -pie -Wl,-z,relro -Wl,-z,now -Wl,--as-needed
 SANITIZE := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 FUZZ     := -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 
 # The agent links json-c alone.  libcryptsetup, libdevmapper, libblkid and the like are opened by the workers that need
 # them (agent/sys/libraries.def): linked, they would cost PID 1 more memory than all the rest of it.
 AGENT_LIBS := -ljson-c -lm
-HOST_LIBS  := -ljson-c -lcryptsetup
+HOST_LIBS  := -ljson-c -lcryptsetup -lm
 
 # ---------------------------------------------------------------------------------------------------- source lists
 
@@ -237,7 +237,7 @@ define unit_program
 $(BUILD)/unit/$(1)/$(notdir $(2:.c=)): $(call object,$(1),$(2) $(call link_src,$(2))) $(BUILD)/obj/$(1)/base.a
 	$$(say) LINK $$@
 	$$(Q)mkdir -p $$(@D)
-	$$(Q)$$(CC_$(1)) $$(SANITIZE) -o $$@ $$(filter %.o,$$^) $$(filter %.a,$$^) $(call link_flags,$(2)) -lcmocka -ljson-c -ldl
+	$$(Q)$$(CC_$(1)) $$(SANITIZE) -o $$@ $$(filter %.o,$$^) $$(filter %.a,$$^) $(call link_flags,$(2)) -lcmocka -ljson-c -lm -ldl
 endef
 $(foreach t,unit-gcc unit-clang,$(foreach s,$(UNIT_SRC),$(eval $(call unit_program,$(t),$(s)))))
 UNIT_PROGRAMS := $(foreach t,unit-gcc unit-clang,$(patsubst tests/unit/%.c,$(BUILD)/unit/$(t)/%,$(UNIT_SRC)))
@@ -247,7 +247,7 @@ $(BUILD)/fuzz/$(notdir $(1:.c=)): $(call object,fuzz,$(1) $(call link_src,$(1)))
 	$$(say) LINK $$@
 	$$(Q)mkdir -p $$(@D)
 	$$(Q)$$(CC_fuzz) -fsanitize=fuzzer,address,undefined -o $$@ $$(filter %.o,$$^) $$(filter %.a,$$^) \
-		$(call link_flags,$(1)) -ljson-c -ldl
+		$(call link_flags,$(1)) -ljson-c -lm -ldl
 endef
 $(foreach s,$(FUZZ_SRC),$(eval $(call fuzz_program,$(s))))
 FUZZ_PROGRAMS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_SRC))
