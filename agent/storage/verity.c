@@ -56,6 +56,7 @@ static int activate(struct libraries *lib, const char *name, const struct blockd
 	struct crypt_device *device = NULL;
 	struct crypt_params_verity params = {
 		.hash_name = verity->algorithm,
+		.data_device = disk->path,
 		.salt = (const char *)verity->salt,
 		.salt_size = (uint32_t)verity->salt_size,
 		.hash_type = verity->hash_type,
@@ -67,7 +68,7 @@ static int activate(struct libraries *lib, const char *name, const struct blockd
 	};
 
 	lib->crypt_set_log_callback(NULL, log_cryptsetup, NULL);
-	int result = lib->crypt_init_data_device(&device, disk->path, disk->path);
+	int result = lib->crypt_init(&device, disk->path);
 	if (result == 0)
 		result = lib->crypt_format(device, CRYPT_VERITY, NULL, NULL, NULL, NULL, 0, &params);
 	if (result < 0) {
