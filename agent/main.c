@@ -54,6 +54,7 @@ static int serve(struct agent *agent, struct error *err)
 	struct error ignored;
 	int result;
 
+	agent->shut_down = shutdown_begin;
 	agent->loop = loop_new(&hooks, err);
 	if (!agent->loop)
 		return -EINVAL;

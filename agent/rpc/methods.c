@@ -4,13 +4,12 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "rpc/control.h"
+#include "rpc/call.h"
 #include "rpc/params.h"
 #include "rpc/results.h"
 #include "service/agent_info.h"
 #include "service/containers.h"
 #include "service/storage.h"
-#include "shutdown.h"
 
 /* The table of methods: each decodes nothing and does nothing itself, but hands the decoded request to its service. */
 
@@ -37,7 +36,7 @@ static void run_shutdown(struct rpc_call *call)
 
 	agent->reboot = ((const struct params_shutdown *)call->params)->reboot;
 	rpc_call_done(call, NULL, NULL);
-	shutdown_begin(agent);
+	agent->shut_down(agent);
 }
 
 #ifdef COFFER_FAULTS

@@ -2,7 +2,7 @@
 #ifndef RPC_RESULTS_H
 #define RPC_RESULTS_H
 
-#include "rpc/control.h"
+#include "rpc/call.h"
 
 /* How each method's answer is written: docs/PROTOCOL.md has the shapes. */
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "rpc/stream.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "coffer/protocol.h"
+#include "rpc/frame.h"
 #include "rpc/request.h"
 #include "service/containers.h"
 
@@ -44,9 +44,7 @@ static const struct decode_schema schema = { fields, array_count(fields), sizeof
 
 static void send_frame(struct rpc_connection *connection, uint8_t channel, uint8_t kind, char *frame, size_t length)
 {
-	struct coffer_frame header = { .channel = channel, .kind = kind, .length = htole32((uint32_t)length) };
-
-	memcpy(frame, &header, COFFER_FRAME_HEADER);
+	rpc_frame_header(frame, channel, kind, length);
 	rpc_connection_send(connection, frame, COFFER_FRAME_HEADER + length);
 }
 
@@ -102,48 +100,37 @@ static void log_tick(struct loop_timer *timer)
 
 /* ---- host to guest ---- */
 
-static void refuse(struct stream *stream, const char *why)
-{
-	log_info("a stream connection is closed: %s", why);
-	stream->connection->dead = true;
-}
-
-/* Takes what it can of the first frame; false: not now, or no whole header yet. */
+/* Takes what it can of the first frame; false: nothing now. */
 static bool take_frame(struct stream *stream)
 {
 	struct buf *in = &stream->connection->in;
-	struct coffer_frame header;
+	struct rpc_frame frame;
+	long whole = rpc_frame_read(buf_bytes(in), buf_length(in), &frame);
 
-	if (buf_length(in) < COFFER_FRAME_HEADER)
+	if (whole == 0)
 		return false;
-	memcpy(&header, buf_bytes(in), COFFER_FRAME_HEADER);
-	size_t length = le32toh(header.length);
-	bool data = header.kind == COFFER_DATA;
-	if (header.channel != COFFER_STDIN || header.reserved != 0 || stream->log || (!data && header.kind != COFFER_EOF) ||
-	    (data ? length == 0 || length > COFFER_FRAME_MAX : length != 0)) {
-		refuse(stream, "a frame breaks the protocol");
+	if (whole < 0 || stream->log) {
+		log_info("a stream connection is closed: a frame breaks the protocol");
+		stream->connection->dead = true;
 		return false;
 	}
-	if (buf_length(in) < COFFER_FRAME_HEADER + length)
-		return false;
-	if (!data) {
+	if (frame.length == 0) {
 		process_close_stdin(&stream->sink);
-		buf_consume(in, COFFER_FRAME_HEADER);
+		buf_consume(in, (size_t)whole);
 		return true;
 	}
-	long put = process_write(&stream->sink, buf_bytes(in) + COFFER_FRAME_HEADER, length);
+	long put = process_write(&stream->sink, frame.bytes, frame.length);
 	if (put == -EAGAIN)
 		return false;
 	if (put == -EPIPE)
-		put = (long)length; /* nobody reads it: dropped, as a pipe would */
-	if ((size_t)put < length) {
-		/* The rest stays, under a header that says so: it takes the place of the last bytes that were written. */
-		header.length = htole32((uint32_t)(length - (size_t)put));
-		buf_consume(in, (size_t)put);
-		memcpy((char *)buf_bytes(in), &header, COFFER_FRAME_HEADER);
-	} else {
-		buf_consume(in, COFFER_FRAME_HEADER + length);
+		put = (long)frame.length; /* nobody reads it: dropped, as a pipe would */
+	if ((size_t)put == frame.length) {
+		buf_consume(in, (size_t)whole);
+		return true;
 	}
+	/* The rest stays, under a header of its own that takes the place of the last bytes that were written. */
+	buf_consume(in, (size_t)put);
+	rpc_frame_header((char *)buf_bytes(in), COFFER_STDIN, COFFER_DATA, frame.length - (size_t)put);
 	return true;
 }
 

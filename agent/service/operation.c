@@ -17,11 +17,6 @@ struct operation {
 	struct completion completion;
 };
 
-void completion_fail(const struct completion *completion, const struct error *error)
-{
-	completion->done(completion->context, error, NULL);
-}
-
 void *operation_request(struct job *job)
 {
 	return ((struct operation *)job->context)->request;

@@ -3,17 +3,12 @@
 #define SERVICE_OPERATION_H
 
 #include "agent.h"
+#include "service/completion.h"
 
 /*
  * How every request that needs a worker runs: the object is in the list (CREATING or REMOVING) while the worker is busy, and
  * afterwards it is READY, gone, or BROKEN when undoing failed.
  */
-
-/* Called exactly once, maybe before the service function returns.  `result` is the operation's struct; NULL with an error. */
-struct completion {
-	void (*done)(void *context, const struct error *error, const void *result);
-	void *context;
-};
 
 struct operation_kind {
 	const char *name;     /* for the log: "volume.attach" */
@@ -49,6 +44,5 @@ void operation_visit(struct agent *agent, const struct operation_start *start);
 
 /* The `request` of the operation that a job belongs to. */
 void *operation_request(struct job *job);
-void completion_fail(const struct completion *completion, const struct error *error);
 
 #endif
