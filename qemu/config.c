@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "qemu/config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "qemu/fail.h"
+#include "qemu/file.h"
+#include "qemu/terminal.h"
+
+static const char *const namespaces[] = { "NEWPID", "NEWNS", "NEWUTS", "NEWIPC", "NEWNET" };
+
+/* What Docker and its kin give a container by default. */
+static const char *const capabilities[] = {
+	"CAP_CHOWN",  "CAP_DAC_OVERRIDE", "CAP_FSETID",  "CAP_FOWNER",           "CAP_MKNOD",      "CAP_NET_RAW", "CAP_SETGID",
+	"CAP_SETUID", "CAP_SETFCAP",      "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL",    "CAP_AUDIT_WRITE",
+};
+
+static const char *const masked[] = {
+	"/proc/acpi",       "/proc/asound",      "/proc/kcore",       "/proc/keys", "/proc/latency_stats",
+	"/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware",
+};
+
+static const char *const readonly[] = { "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger" };
+
+/* Flags are mount(2)'s: 2 nosuid, 4 nodev, 8 noexec, 1 read-only, 1 << 24 strictatime. */
+static const struct {
+	const char *source, *destination, *device, *data;
+	int64_t flags;
+} mounts[] = {
+	{ "proc", "/proc", "proc", "", 0 },
+	{ "tmpfs", "/dev", "tmpfs", "mode=755,size=65536k", 16777218 },
+	{ "devpts", "/dev/pts", "devpts", "newinstance,ptmxmode=0666,mode=0620", 10 },
+	{ "shm", "/dev/shm", "tmpfs", "mode=1777,size=65536k", 14 },
+	{ "mqueue", "/dev/mqueue", "mqueue", "", 14 },
+	{ "sysfs", "/sys", "sysfs", "", 15 },
+};
+
+static void strings(struct encode *e, const char *key, const char *const *items, size_t count)
+{
+	encode_open(e, key, '[');
+	for (size_t i = 0; i < count; i++)
+		encode_string(e, NULL, items[i]);
+	encode_close(e, ']');
+}
+
+static void write_default(struct encode *e, const struct options *options, const char *id)
+{
+	encode_open(e, "config", '{');
+	encode_string(e, "hostname", options->hostname ? options->hostname : id);
+	encode_open(e, "namespaces", '[');
+	for (size_t i = 0; i < array_count(namespaces); i++) {
+		encode_open(e, NULL, '{');
+		encode_string(e, "type", namespaces[i]);
+		encode_close(e, '}');
+	}
+	encode_close(e, ']');
+	encode_open(e, "mounts", '[');
+	for (size_t i = 0; i < array_count(mounts); i++) {
+		encode_open(e, NULL, '{');
+		encode_string(e, "source", mounts[i].source);
+		encode_string(e, "destination", mounts[i].destination);
+		encode_string(e, "device", mounts[i].device);
+		encode_int(e, "flags", mounts[i].flags);
+		encode_string(e, "data", mounts[i].data);
+		encode_close(e, '}');
+	}
+	encode_close(e, ']');
+	strings(e, "capabilities", capabilities, array_count(capabilities));
+	strings(e, "mask_paths", masked, array_count(masked));
+	strings(e, "readonly_paths", readonly, array_count(readonly));
+	if (options->memory_limit) {
+		encode_open(e, "cgroups", '{');
+		encode_uint(e, "memory", options->memory_limit);
+		encode_close(e, '}');
+	}
+	encode_close(e, '}');
+}
+
+int config_write(struct encode *e, const struct options *options, const char *id, struct error *err)
+{
+	struct buf file = { 0 };
+
+	if (!options->config) {
+		write_default(e, options, id);
+		return 0;
+	}
+	if (options->hostname || options->memory_limit)
+		return fail_set(err, EINVAL, "--hostname and --memory-limit belong into the file of --config when there is one");
+	int result = file_read_json(options->config, &file, err);
+	if (result == 0)
+		encode_raw(e, "config", buf_bytes(&file), strlen(buf_bytes(&file)));
+	buf_free(&file);
+	return result;
+}
+
+static bool is_given(const struct options *options, const char *name)
+{
+	size_t length = strlen(name);
+
+	for (size_t i = 0; i < options->env.count; i++) {
+		const char *item = options->env.items[i];
+
+		if (strncmp(item, name, length) == 0 && (item[length] == '=' || item[length] == '\0'))
+			return true;
+	}
+	return false;
+}
+
+static void write_variable(struct encode *e, const char *name, struct buf *text)
+{
+	const char *value = getenv(name);
+
+	if (value && buf_printf(text, "%s=%s", name, value) == 0)
+		encode_string(e, NULL, buf_bytes(text));
+	else if (value)
+		e->result = -ENOMEM;
+	buf_consume(text, buf_length(text));
+}
+
+static void write_env(struct encode *e, const struct options *options)
+{
+	struct buf text = { 0 };
+
+	encode_open(e, "env", '[');
+	for (size_t i = 0; i < options->env.count; i++) {
+		if (strchr(options->env.items[i], '='))
+			encode_string(e, NULL, options->env.items[i]);
+		else
+			write_variable(e, options->env.items[i], &text);
+	}
+	if (options->tty && !is_given(options, "TERM"))
+		write_variable(e, "TERM", &text);
+	encode_close(e, ']');
+	buf_free(&text);
+}
+
+static int write_user(struct encode *e, const char *user, struct error *err)
+{
+	unsigned long long uid, gid = 0;
+	int end = 0;
+
+	if (!user)
+		return 0;
+	/* %n is set only if everything before it matched, and then the text must end there. */
+	if (user[0] < '0' || user[0] > '9' || sscanf(user, "%10llu%n", &uid, &end) < 1)
+		return fail_set(err, EINVAL, "--user %s: numbers are needed, UID or UID:GID", user);
+	if (user[end] == ':' && user[end + 1] >= '0' && user[end + 1] <= '9') {
+		int more = 0;
+
+		if (sscanf(user + end + 1, "%10llu%n", &gid, &more) < 1)
+			more = 0;
+		end += 1 + more;
+	}
+	if (user[end] != '\0' || uid >= UINT32_MAX || gid >= UINT32_MAX)
+		return fail_set(err, EINVAL, "--user %s: numbers are needed, UID or UID:GID", user);
+	encode_uint(e, "uid", uid);
+	encode_uint(e, "gid", gid);
+	return 0;
+}
+
+int config_process(struct encode *e, const struct options *options, bool log, struct error *err)
+{
+	unsigned width, height;
+
+	encode_open(e, "process", '{');
+	encode_open(e, "args", '[');
+	for (size_t i = 0; i < options->rest_count; i++)
+		encode_string(e, NULL, options->rest[i]);
+	encode_close(e, ']');
+	write_env(e, options);
+	if (options->cwd)
+		encode_string(e, "cwd", options->cwd);
+	int result = write_user(e, options->user, err);
+	if (options->tty) {
+		encode_bool(e, "terminal", true);
+		if (terminal_size(&width, &height)) {
+			encode_uint(e, "console_width", width);
+			encode_uint(e, "console_height", height);
+		}
+	}
+	if (log)
+		encode_string(e, "stdio", "log");
+	encode_close(e, '}');
+	return result;
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "qemu/commands.h"
+
+#ifndef COFFER_VERSION
+#define COFFER_VERSION "0.1.0"
+#endif
+
+#define MAIN_USAGE   2   /* the command line is wrong */
+#define MAIN_FAILURE 1   /* coffer could not do it */
+#define MAIN_BROKEN  125 /* the same for commands whose code is otherwise the program's own in the container */
+
+#define FLAG(option, member, text)                                                                                                 \
+	{                                                                                                                          \
+		.name = option, .kind = OPTIONS_FLAG, .offset = offsetof(struct options, member), .help = text                     \
+	}
+#define TEXT(option, member, word, text)                                                                                           \
+	{                                                                                                                          \
+		.name = option, .kind = OPTIONS_STRING, .offset = offsetof(struct options, member), .operand = word, .help = text  \
+	}
+#define MANY(option, member, word, text)                                                                                           \
+	{                                                                                                                          \
+		.name = option, .kind = OPTIONS_LIST, .offset = offsetof(struct options, member), .operand = word, .help = text    \
+	}
+#define COMMAS(option, member, word, text)                                                                                         \
+	{                                                                                                                          \
+		.name = option, .kind = OPTIONS_COMMAS, .offset = offsetof(struct options, member), .operand = word, .help = text  \
+	}
+#define NUMBER(option, type, member, low, high, word, text)                                                                        \
+	{                                                                                                                          \
+		.name = option, .kind = type, .offset = offsetof(struct options, member), .min = low, .max = high,                 \
+		.operand = word, .help = text                                                                                      \
+	}
+
+#define TIMEOUT(text) NUMBER("timeout", OPTIONS_SECONDS, timeout, 1, 0, "SECONDS", text)
+#define JSON(text)    FLAG("json", json, text)
+
+static const struct options_row start_rows[] = {
+	NUMBER("memory", OPTIONS_SIZE, memory, 64ull << 20, 1ull << 44, "SIZE", "the VM's memory (512M)"),
+	NUMBER("cpus", OPTIONS_NUMBER, cpus, 1, 255, "N", "virtual processors (2)"),
+	TEXT("kernel", kernel, "FILE", "Linux kernel ($COFFER_KERNEL, else vmlinuz beside coffer)"),
+	TEXT("initrd", initrd, "FILE", "initramfs ($COFFER_INITRD, else initramfs.cpio.zst beside coffer)"),
+	TEXT("append", append, "WORDS", "more words for the kernel's command line"),
+	TEXT("accel", accel, "auto|tcg|kvm", "auto: KVM if a trial boot with it succeeds, else emulation"),
+	MANY("disk", disks, "FILE[,ro][,serial=S]", "a disk; may be given again"),
+	TIMEOUT("how long the agent may take to say hello (60)"),
+	JSON("print the VM as JSON"),
+};
+
+static const struct options_row stop_rows[] = {
+	FLAG("force", force, "kill it at once"),
+	FLAG("all", all, "every VM"),
+	TIMEOUT("how long its agent may take to shut down before it is forced (20)"),
+};
+
+static const struct options_row list_rows[] = { JSON("an array of objects") };
+
+static const struct options_row console_rows[] = { FLAG("follow", follow, "go on until the VM ends") };
+
+static const struct options_row call_rows[] = { TIMEOUT("give up after this time (never)") };
+
+static const struct options_row run_rows[] = {
+	COMMAS("image", images, "FILE[,...]", "images made by `coffer image build`, the top layer first"),
+	TEXT("scratch", scratch, "FILE[,SIZE]", "disk for the container's writes; made when missing, sparse (64G)"),
+	TEXT("config", config, "FILE", "libcontainer configuration, taken as it is, in place of the default one"),
+	MANY("env", env, "NAME[=VALUE]", "a variable; without a value, coffer's own; may be given again"),
+	TEXT("cwd", cwd, "PATH", "the program's working folder (/)"),
+	TEXT("user", user, "UID[:GID]", "numbers (0:0)"),
+	TEXT("hostname", hostname, "NAME", "the container's host name (its id)"),
+	NUMBER("memory-limit", OPTIONS_SIZE, memory_limit, 1ull << 20, 1ull << 44, "SIZE", "memory of the container"),
+	FLAG("tty", tty, "a terminal is the program's input and output"),
+	TEXT("id", id, "ID", "the container's id (a random one)"),
+	FLAG("keep", keep, "leave everything in place when the program ends; `coffer remove` undoes it"),
+	FLAG("detach", detach, "return once it has started; `coffer logs` shows its output, `coffer remove` ends it"),
+	FLAG("verbose", verbose, "show each step with its time and the bytes that it wrote"),
+};
+
+static const struct options_row exec_rows[] = {
+	MANY("env", env, "NAME[=VALUE]", "a variable; without a value, coffer's own; may be given again"),
+	TEXT("cwd", cwd, "PATH", "the program's working folder (/)"),
+	TEXT("user", user, "UID[:GID]", "numbers (0:0)"),
+	FLAG("tty", tty, "a terminal is the program's input and output"),
+};
+
+static const struct options_row ps_rows[] = { JSON("the array of docs/PROTOCOL.md's container.list") };
+
+static const struct options_row kill_rows[] = { FLAG("all", all, "every process in the container") };
+
+static const struct options_row logs_rows[] = { FLAG("follow", follow, "go on as more comes") };
+
+static const struct options_row remove_rows[] = { FLAG("force", force, "kill it if it runs") };
+
+static const struct options_row build_rows[] = {
+	TEXT("fs", fs, "erofs|squashfs|ext4", "the file system (erofs)"),
+	TEXT("salt", salt, "HEX", "salt of the hash tree, for a reproducible root hash (random); - for none"),
+	NUMBER("data-block", OPTIONS_NUMBER, data_block, 512, 4096, "512|4096", "bytes that one hash covers (4096)"),
+	FLAG("no-superblock", no_superblock, "leave out the hash area's superblock"),
+};
+
+#define ROWS(rows) rows, array_count(rows)
+#define NO_ROWS    NULL, 0
+
+static const struct options_command commands[] = {
+	{ "vm start", "NAME [OPTION]...", "Start a utility VM and wait until its agent says hello.", ROWS(start_rows), 1, 1, false,
+	  start_run, MAIN_FAILURE },
+	{ "vm stop", "NAME | --all", "Stop a VM: by its agent, else by its power button, else by force.", ROWS(stop_rows), 0, 1,
+	  false, stop_run, MAIN_FAILURE },
+	{ "vm list", "[--json]", "List the VMs; clean up after those that have died.", ROWS(list_rows), 0, 0, false, list_run,
+	  MAIN_FAILURE },
+	{ "vm console", "NAME [--follow]", "Show what the VM wrote to its serial console.", ROWS(console_rows), 1, 1, false,
+	  console_run, MAIN_FAILURE },
+	{ "disk add", "NAME FILE[,ro],serial=S", "Plug a disk into a running VM.", NO_ROWS, 2, 2, false, plug_add, MAIN_FAILURE },
+	{ "disk remove", "NAME SERIAL", "Unplug a disk and wait until the guest has let go of it.", NO_ROWS, 2, 2, false,
+	  plug_remove, MAIN_FAILURE },
+	{ "call", "NAME METHOD [JSON|-]",
+	  "Send the agent one request. The result goes to standard output, an error object to standard error.", ROWS(call_rows), 2,
+	  3, false, call_run, MAIN_FAILURE },
+	{ "run", "NAME --image FILE[,...] --scratch FILE[,SIZE] [OPTION]... -- PROGRAM [ARGUMENT]...",
+	  "Run a program in a new container: plug and attach its images, make its scratch, stream its input and output,\n"
+	  "exit with its code, and undo all of it.",
+	  ROWS(run_rows), 1, 1, true, run_run, MAIN_BROKEN },
+	{ "exec", "NAME CONTAINER [OPTION]... -- PROGRAM [ARGUMENT]...", "Run a further program in a running container.",
+	  ROWS(exec_rows), 2, 2, true, exec_run, MAIN_BROKEN },
+	{ "ps", "NAME [--json]", "List the containers of a VM and the further programs in them.", ROWS(ps_rows), 1, 1, false,
+	  ps_run, MAIN_FAILURE },
+	{ "kill", "NAME CONTAINER [SIGNAL] [--all]", "Send a signal, TERM if none is named, by name or number.", ROWS(kill_rows), 2,
+	  3, false, kill_run, MAIN_FAILURE },
+	{ "logs", "NAME [CONTAINER] [--follow]", "Show a detached container's output; with no container, the agent's log.",
+	  ROWS(logs_rows), 1, 2, false, logs_run, MAIN_FAILURE },
+	{ "remove", "NAME CONTAINER [--force]", "Remove a container that `coffer run` made, with its disks.", ROWS(remove_rows), 2,
+	  2, false, remove_run, MAIN_FAILURE },
+	{ "image build", "FOLDER|TAR OUT [OPTION]...",
+	  "Make a verified image: a file system, and behind it its hash tree. OUT.json, also printed, is its Kata volume.",
+	  ROWS(build_rows), 2, 2, false, image_build, MAIN_FAILURE },
+};
+
+static void usage(FILE *to)
+{
+	fprintf(to, "Usage: coffer COMMAND ...\n\nConfidential utility VMs and the containers in them.\n\nCommands:\n");
+	for (size_t i = 0; i < array_count(commands); i++) {
+		size_t length = strcspn(commands[i].summary, ".:");
+
+		fprintf(to, "  %-12s %.*s\n", commands[i].name, (int)length, commands[i].summary);
+	}
+	fprintf(to, "\n`coffer COMMAND --help` tells more; coffer(1) tells all. --version prints the version.\n");
+}
+
+/* A command's name is one word or two; *argv moves behind it. */
+static const struct options_command *find_command(char ***argv)
+{
+	for (size_t i = 0; i < array_count(commands); i++) {
+		const char *name = commands[i].name, *space = strchr(name, ' ');
+		size_t first = space ? (size_t)(space - name) : strlen(name);
+
+		if (strlen((*argv)[0]) != first || strncmp((*argv)[0], name, first) != 0)
+			continue;
+		if (space && (!(*argv)[1] || strcmp((*argv)[1], space + 1) != 0))
+			continue;
+		*argv += space ? 2 : 1;
+		return &commands[i];
+	}
+	return NULL;
+}
+
+static void print_error(const struct error *err)
+{
+	char text[sizeof(err->message) + sizeof(err->field) + sizeof(err->step) + 8];
+
+	error_text(err, text, sizeof(text));
+	fprintf(stderr, "coffer: %s\n", text);
+}
+
+/* A descriptor that is missing would be given to the next file or socket that is opened. */
+static bool open_standard(void)
+{
+	for (int fd = 0; fd <= 2; fd++) {
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY) != fd)
+			return false;
+	}
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options;
+	struct error err = { 0 };
+
+	(void)argc;
+	if (!open_standard())
+		return MAIN_FAILURE;
+	/* Sockets and pipes whose other side has gone are errors like others. */
+	signal(SIGPIPE, SIG_IGN);
+	argv++;
+	if (!*argv) {
+		usage(stderr);
+		return MAIN_USAGE;
+	}
+	if (strcmp(*argv, "--version") == 0) {
+		printf("coffer %s\n", COFFER_VERSION);
+		return 0;
+	}
+	if (strcmp(*argv, "--help") == 0 || strcmp(*argv, "-h") == 0 || strcmp(*argv, "help") == 0) {
+		usage(stdout);
+		return 0;
+	}
+	const char *word = *argv;
+	const struct options_command *command = find_command(&argv);
+	if (!command) {
+		fprintf(stderr, "coffer: there is no command '%s'; `coffer --help` lists them\n", word);
+		return MAIN_USAGE;
+	}
+	if (options_read(command, argv, &options, &err) < 0) {
+		print_error(&err);
+		return command->failure == MAIN_BROKEN ? MAIN_BROKEN : MAIN_USAGE;
+	}
+	if (options.help) {
+		options_help(command);
+		return 0;
+	}
+	int result = command->run(&options, &err);
+	if (result < 0) {
+		print_error(&err);
+		result = command->failure;
+	}
+	if (fflush(stdout) != 0 && result == 0) {
+		fprintf(stderr, "coffer: write to standard output: %s\n", strerror(errno));
+		result = MAIN_FAILURE;
+	}
+	return result;
+}

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/decode.h"
+#include "base/encode.h"
+#include "base/text.h"
+#include "qemu/commands.h"
+#include "qemu/config.h"
+#include "qemu/disk.h"
+#include "qemu/fail.h"
+#include "qemu/file.h"
+#include "qemu/interrupt.h"
+#include "qemu/made.h"
+#include "qemu/pump.h"
+#include "qemu/report.h"
+
+#define RUN_CONNECT_MS   10000
+#define RUN_SCRATCH_SIZE (64ull << 30)
+#define RUN_NOT_FOUND    127 /* what shells and other container tools answer for such programs */
+#define RUN_NOT_RUNNABLE 126
+
+struct run {
+	const struct options *options;
+	struct vm vm;
+	struct client client;
+	struct stream stream;
+	struct made_list made;
+	struct progress progress;
+	int interrupt;
+	char tag[MADE_TAG_SIZE];
+	char id[COFFER_ID_MAX + 1];
+	const char *scratch; /* its file, without the size */
+};
+
+static int64_t microseconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* One request of the run, with its line of --verbose.  `params` is consumed. */
+static int call(struct run *run, const char *method, const char *what, struct encode *e, struct error *err)
+{
+	json_object *answer = NULL;
+	int64_t began = microseconds();
+	int result = encode_result(e);
+
+	if (result == 0)
+		result = buf_append(e->buf, "", 1);
+	if (result < 0) {
+		buf_free(e->buf);
+		return error_set(err, ERROR_HOST, -result, "the request %s", method);
+	}
+	progress_begin(&run->progress, "%s", method);
+	result = client_call(&run->client, method, buf_bytes(e->buf), &answer, err);
+	progress_end(&run->progress);
+	buf_free(e->buf);
+	if (result == 0 && run->options->verbose) {
+		char line[256];
+
+		snprintf(line, sizeof(line), "%s %s", method, what);
+		report_step(line, microseconds() - began, answer);
+	}
+	json_object_put(answer);
+	return result;
+}
+
+static int plug(struct run *run, const char *file, bool is_readonly, const char *ending, struct error *err)
+{
+	struct vm_disk disk = { .readonly = is_readonly };
+	int64_t began = microseconds();
+	char line[256];
+
+	if (!realpath(file, disk.file))
+		return error_set(err, ERROR_HOST, errno, "%s", file);
+	if (text_format(disk.serial, sizeof(disk.serial), "%s-%s", run->tag, ending) < 0)
+		return error_set(err, ERROR_HOST, ENAMETOOLONG, "serial");
+	int result = made_push(&run->made, MADE_DISK, disk.serial, err);
+	if (result == 0)
+		result = disk_plug(run->vm.name, &disk, err);
+	if (result == 0 && run->options->verbose) {
+		const char *slash = strrchr(file, '/');
+
+		snprintf(line, sizeof(line), "plug %s%s", slash ? slash + 1 : file, is_readonly ? " (read-only)" : "");
+		report_step(line, microseconds() - began, NULL);
+	}
+	return result;
+}
+
+/* "FILE[,SIZE]": a missing FILE is made, sparse.  run->scratch becomes the file's name. */
+static int prepare_scratch(struct run *run, struct error *err)
+{
+	char *comma = strrchr(run->options->scratch, ',');
+	uint64_t size = RUN_SCRATCH_SIZE;
+
+	if (comma) {
+		int result = options_size(comma + 1, &size, err);
+
+		if (result < 0)
+			return error_wrap(err, "--scratch");
+		*comma = '\0';
+	}
+	run->scratch = run->options->scratch;
+	fd_auto fd = open(run->scratch, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0 && errno == EEXIST)
+		return 0;
+	if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
+		return error_set(err, ERROR_HOST, errno, "make the scratch %s", run->scratch);
+	return 0;
+}
+
+static int plug_all(struct run *run, struct error *err)
+{
+	int result = 0;
+	char ending[16];
+
+	for (size_t i = 0; i < run->options->images.count && result == 0; i++) {
+		snprintf(ending, sizeof(ending), "%zu", i);
+		result = plug(run, run->options->images.items[i], true, ending, err);
+	}
+	return result < 0 ? result : plug(run, run->scratch, false, "s", err);
+}
+
+/* The volume that `image build` wrote beside the image, with its source filled in. */
+static int read_volume(const char *image, const char *serial, json_object **volume, struct error *err)
+{
+	char path[PATH_MAX], source[64];
+	struct buf text = { 0 };
+
+	if (text_format(path, sizeof(path), "%s.json", image) < 0)
+		return error_set(err, ERROR_HOST, ENAMETOOLONG, "%s", image);
+	int result = file_read_json(path, &text, err);
+	if (result == 0)
+		result = decode_parse(buf_bytes(&text), strlen(buf_bytes(&text)), volume, err);
+	buf_free(&text);
+	if (result < 0)
+		return error_wrap(err, "the image's volume (`coffer image build` writes it)");
+	if (!json_object_is_type(*volume, json_type_object)) {
+		json_object_put(*volume);
+		return fail_set(err, EINVAL, "%s holds no object", path);
+	}
+	snprintf(source, sizeof(source), "serial:%s", serial);
+	json_object_object_add(*volume, "source", json_object_new_string(source));
+	return 0;
+}
+
+static int attach_one(struct run *run, const char *image, const char *volume_id, struct error *err)
+{
+	struct buf buf = { 0 };
+	struct encode e = { .buf = &buf };
+	json_object *volume;
+	int result = read_volume(image, volume_id, &volume, err);
+
+	if (result < 0)
+		return result;
+	const char *text = json_object_to_json_string_ext(volume, JSON_C_TO_STRING_PLAIN);
+	encode_open(&e, NULL, '{');
+	encode_string(&e, "id", volume_id);
+	encode_raw(&e, "volume", text, strlen(text));
+	encode_close(&e, '}');
+	json_object_put(volume);
+	result = made_push(&run->made, MADE_VOLUME, volume_id, err);
+	return result < 0 ? result : call(run, "volume.attach", image, &e, err);
+}
+
+static int attach_all(struct run *run, struct error *err)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < run->options->images.count && result == 0; i++) {
+		char volume_id[COFFER_ID_MAX + 1];
+
+		snprintf(volume_id, sizeof(volume_id), "%s-%zu", run->tag, i);
+		result = attach_one(run, run->options->images.items[i], volume_id, err);
+	}
+	return result;
+}
+
+static int make_scratch(struct run *run, struct error *err)
+{
+	struct buf buf = { 0 };
+	struct encode e = { .buf = &buf };
+	char id[COFFER_ID_MAX + 1];
+
+	snprintf(id, sizeof(id), "%s-s", run->tag);
+	encode_open(&e, NULL, '{');
+	encode_string(&e, "id", id);
+	encode_open(&e, "device", '{');
+	encode_string(&e, "serial", id);
+	encode_close(&e, '}');
+	encode_close(&e, '}');
+	int result = made_push(&run->made, MADE_SCRATCH, id, err);
+	return result < 0 ? result : call(run, "scratch.create", run->scratch, &e, err);
+}
+
+static int make_rootfs(struct run *run, struct error *err)
+{
+	struct buf buf = { 0 };
+	struct encode e = { .buf = &buf };
+	char id[COFFER_ID_MAX + 1];
+
+	encode_open(&e, NULL, '{');
+	encode_string(&e, "id", run->tag);
+	encode_open(&e, "lower", '[');
+	for (size_t i = 0; i < run->options->images.count; i++) {
+		snprintf(id, sizeof(id), "%s-%zu", run->tag, i);
+		encode_string(&e, NULL, id);
+	}
+	encode_close(&e, ']');
+	snprintf(id, sizeof(id), "%s-s", run->tag);
+	encode_string(&e, "scratch", id);
+	encode_close(&e, '}');
+	int result = made_push(&run->made, MADE_ROOTFS, run->tag, err);
+	return result < 0 ? result : call(run, "rootfs.create", run->tag, &e, err);
+}
+
+static int make_container(struct run *run, struct error *err)
+{
+	struct buf buf = { 0 };
+	struct encode e = { .buf = &buf };
+
+	encode_open(&e, NULL, '{');
+	encode_string(&e, "id", run->id);
+	encode_string(&e, "rootfs", run->tag);
+	int result = config_write(&e, run->options, run->id, err);
+	if (result == 0)
+		result = config_process(&e, run->options, run->options->detach, err);
+	encode_close(&e, '}');
+	if (result < 0) {
+		buf_free(&buf);
+		return result;
+	}
+	/* Not pushed when it exists already: then it is somebody else's, and undoing would remove it. */
+	result = made_push(&run->made, MADE_CONTAINER, run->id, err);
+	if (result == 0)
+		result = call(run, "container.create", run->id, &e, err);
+	if (result < 0 && err->code == ERROR_EXISTS)
+		run->made.count--;
+	return result;
+}
+
+/* The stream is taken before the program runs, so that it never waits for us. */
+static int start(struct run *run, struct error *err)
+{
+	struct buf buf = { 0 };
+	struct encode e = { .buf = &buf };
+	int result = run->options->detach ? 0 : stream_open(&run->vm, run->id, NULL, &run->stream, err);
+
+	if (result < 0)
+		return result;
+	encode_open(&e, NULL, '{');
+	encode_string(&e, "id", run->id);
+	encode_close(&e, '}');
+	return call(run, "container.start", run->id, &e, err);
+}
+
+static int (*const steps[])(struct run *run, struct error *err) = { plug_all,    attach_all,     make_scratch,
+								    make_rootfs, make_container, start };
+
+/* Returns the exit code, or a negative errno. */
+static int work(struct run *run, struct error *err)
+{
+	struct pump pump = { .client = &run->client, .stream = &run->stream, .container = run->id, .interrupt = run->interrupt };
+	int64_t began = microseconds();
+
+	for (size_t i = 0; i < array_count(steps); i++) {
+		int signal = interrupt_wanted(run->interrupt);
+
+		if (signal)
+			return 128 + signal;
+		int result = steps[i](run, err);
+		if (result < 0 && err->code == ERROR_EXEC) {
+			fprintf(stderr, "coffer: %s: %s\n", run->options->rest[0], err->message);
+			return err->errnum == ENOENT ? RUN_NOT_FOUND : RUN_NOT_RUNNABLE;
+		}
+		if (result < 0)
+			return result;
+	}
+	if (run->options->verbose)
+		report_step("the program runs after", microseconds() - began, NULL);
+	return run->options->detach ? 0 : pump_run(&pump, err);
+}
+
+static int check(struct run *run, struct error *err)
+{
+	const struct options *options = run->options;
+
+	if (options->images.count == 0 || !options->scratch)
+		return fail_set(err, EINVAL, "--image and --scratch are needed; `coffer run --help` tells more");
+	if (options->images.count > COFFER_LOWER_MAX)
+		return fail_set(err, E2BIG, "at most %d images", COFFER_LOWER_MAX);
+	if (options->detach && options->tty)
+		return fail_set(err, EINVAL, "--detach and --tty do not go together");
+	if (options->id && decode_check_id(options->id, err) < 0)
+		return error_wrap(err, "--id %s", options->id);
+	int result = made_tag(run->tag, err);
+	snprintf(run->id, sizeof(run->id), "%s", options->id ? options->id : run->tag);
+	return result < 0 ? result : vm_find(options->words[0], &run->vm, err);
+}
+
+int run_run(const struct options *options, struct error *err)
+{
+	struct run run = { .options = options, .client = CLIENT_NONE, .stream = STREAM_NONE, .interrupt = -1 };
+	struct error why;
+	int result = check(&run, err);
+
+	if (result == 0)
+		result = prepare_scratch(&run, err);
+	if (result == 0)
+		result = interrupt_open(&run.interrupt, err);
+	if (result == 0)
+		result = client_open(&run.vm, process_now() + RUN_CONNECT_MS, &run.client, err);
+	if (result < 0) {
+		close_fd(&run.interrupt);
+		return result;
+	}
+	run.client.progress = &run.progress;
+	result = work(&run, err);
+	bool stays = result >= 0 && (options->keep || options->detach);
+	stream_close(&run.stream);
+	client_close(&run.client);
+	if (stays)
+		fprintf(stderr, "coffer: container %s stays; `coffer remove --force %s %s` removes it\n", run.id, run.vm.name,
+			run.id);
+	else if (made_undo(&run.made, &run.vm, false, &why) < 0) {
+		fprintf(stderr, "coffer: not everything could be undone: %s\n", why.message);
+		if (result >= 0)
+			result = 125;
+	}
+	close_fd(&run.interrupt);
+	return result;
+}
