@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Few boots, many cases: machines live for the session or for a module."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+
+from machine import BUILD, Machine, Pod, coffer, runtime_folder  # noqa: E402
+
+
+@pytest.fixture(scope="session", autouse=True)
+def runtime():
+    folder = runtime_folder()
+    os.environ["COFFER_RUNTIME_DIR"] = folder
+    yield folder
+    coffer("vm", "stop", "--all", "--force", check=False)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory):
+    """Builds verified images of the busybox tree, once a session: images("erofs", "--salt", "-")."""
+    folder, made = tmp_path_factory.mktemp("images"), {}
+
+    def build(fs="erofs", *options, archive=BUILD / "images" / "busybox.tar"):
+        key = (fs, options, archive)
+        if key not in made:
+            out = folder / f"{len(made)}-{fs}.img"
+            subprocess.run([BUILD / "coffer", "image", "build", archive, out, "--fs", fs, *options], check=True, capture_output=True)
+            made[key] = out
+        return made[key]
+
+    return build
+
+
+@pytest.fixture(scope="module")
+def machine(request, runtime):
+    """The production initrd."""
+    vm = Machine(request.module.__name__.replace("test_", "m-"))
+    yield vm
+    assert "Kernel panic" not in vm.console()
+    vm.stop()
+
+
+@pytest.fixture(scope="module")
+def pod(machine, images, tmp_path_factory):
+    before = machine.resources()
+    made = Pod(machine, images(), tmp_path_factory.mktemp("pod"))
+    yield made
+    made.close()
+    assert machine.resources() == before

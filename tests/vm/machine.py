@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A utility VM for tests, and a client of the documented protocol (docs/PROTOCOL.md) that shares no code with the agent."""
+
+import itertools
+import json
+import os
+import pathlib
+import socket
+import struct
+import subprocess
+import tempfile
+import threading
+
+TOP = pathlib.Path(__file__).resolve().parent.parent.parent
+BUILD = pathlib.Path(os.environ.get("BUILD", TOP / "build")).resolve()
+COFFER = BUILD / "coffer"
+
+DATA, EOF = 0, 1
+STDIN, STDOUT, STDERR, LOG = 0, 1, 2, 3
+
+
+class Refused(Exception):
+    """An error answer."""
+
+    def __init__(self, error):
+        super().__init__(json.dumps(error))
+        self.error = error
+        self.code, self.message = error["code"], error["message"]
+        self.name, self.step = error["data"]["name"], error["data"]["step"]
+        self.errno, self.field = error["data"]["errno"], error["data"]["field"]
+
+
+class Wire:
+    """One vsock connection, of either kind."""
+
+    def __init__(self, vsock, port, timeout=60):
+        self.buffer = b""
+        if "uds" in vsock:
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.settimeout(timeout)
+            self.socket.connect(vsock["uds"])
+            self.send(b"CONNECT %d\n" % port)
+            assert self.line().startswith(b"OK ")
+        else:
+            self.socket = socket.socket(socket.AF_VSOCK)
+            self.socket.settimeout(timeout)
+            self.socket.connect((vsock["cid"], port))
+
+    def send(self, data):
+        self.socket.sendall(data)
+
+    def more(self):
+        data = self.socket.recv(1 << 18)
+        if not data:
+            raise EOFError
+        self.buffer += data
+
+    def line(self):
+        while b"\n" not in self.buffer:
+            self.more()
+        line, self.buffer = self.buffer.split(b"\n", 1)
+        return line
+
+    def exactly(self, size):
+        while len(self.buffer) < size:
+            self.more()
+        data, self.buffer = self.buffer[:size], self.buffer[size:]
+        return data
+
+    def close(self):
+        self.socket.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class Control(Wire):
+    """The control port.  `call` is one request and its answer; `post` and `answer` are its halves, for many in flight."""
+
+    def __init__(self, vsock, timeout=60):
+        super().__init__(vsock, 1024, timeout)
+        self.hello = json.loads(self.line())
+        self.ids = itertools.count(1)
+        self.early = {}
+
+    def post(self, method, params=None):
+        number = next(self.ids)
+        request = {"jsonrpc": "2.0", "id": number, "method": method}
+        if params is not None:
+            request["params"] = params
+        self.send(json.dumps(request).encode() + b"\n")
+        return number
+
+    def answer(self, number):
+        while number not in self.early:
+            message = json.loads(self.line())
+            self.early[message["id"]] = message
+        message = self.early.pop(number)
+        if "error" in message:
+            raise Refused(message["error"])
+        return message["result"]
+
+    def call(self, method, **params):
+        return self.answer(self.post(method, params))
+
+    def raw(self, line):
+        self.send(line + b"\n")
+        return json.loads(self.line())
+
+
+class Stream(Wire):
+    """The stream port, opened on a process or on the log."""
+
+    def __init__(self, vsock, timeout=60, **params):
+        super().__init__(vsock, 1025, timeout)
+        self.send(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "stream.open", "params": params}).encode() + b"\n")
+        message = json.loads(self.line())
+        if "error" in message:
+            raise Refused(message["error"])
+        self.terminal = message["result"]["terminal"]
+
+    def write(self, data):
+        for at in range(0, len(data), 65536):
+            piece = data[at : at + 65536]
+            self.send(struct.pack("<BBHI", STDIN, DATA, 0, len(piece)) + piece)
+
+    def end(self):
+        self.send(struct.pack("<BBHI", STDIN, EOF, 0, 0))
+
+    def frame(self):
+        channel, kind, reserved, length = struct.unpack("<BBHI", self.exactly(8))
+        assert reserved == 0 and length <= 65536 and (length == 0) == (kind == EOF)
+        return channel, kind, self.exactly(length)
+
+    def read_all(self):
+        """Everything until both ends of file: (stdout, stderr)."""
+        out, open_channels = {STDOUT: b"", STDERR: b""}, {STDOUT} if self.terminal else {STDOUT, STDERR}
+        pieces = {STDOUT: [], STDERR: []}
+        while open_channels:
+            channel, kind, data = self.frame()
+            if kind == EOF:
+                open_channels.discard(channel)
+            else:
+                assert channel in open_channels
+                pieces[channel].append(data)
+        for channel in out:
+            out[channel] = b"".join(pieces[channel])
+        return out[STDOUT], out[STDERR]
+
+
+class Machine:
+    """A VM that `coffer vm start` made."""
+
+    def __init__(self, name, *options, initrd=None, memory="512M"):
+        self.name = name
+        environment = dict(os.environ)
+        if initrd:
+            environment["COFFER_INITRD"] = str(initrd)
+        run = subprocess.run(
+            [COFFER, "vm", "start", name, "--memory", memory, *options], capture_output=True, text=True, env=environment, timeout=180
+        )
+        assert run.returncode == 0, run.stderr
+        found = [vm for vm in json.loads(coffer("vm", "list", "--json")) if vm["name"] == name]
+        self.info = found[0]
+        self.vsock = self.info["vsock"]
+        self.control = Control(self.vsock)
+        self.serials = itertools.count(1)
+
+    def call(self, method, **params):
+        return self.control.call(method, **params)
+
+    def connect(self, **options):
+        return Control(self.vsock, **options)
+
+    def stream(self, container, exec=None, **options):
+        params = {"container": container}
+        if exec:
+            params["exec"] = exec
+        return Stream(self.vsock, **options, **params)
+
+    def add_disk(self, path, read_only=False, serial=None):
+        serial = serial or f"d{next(self.serials)}"
+        coffer("disk", "add", self.name, f"{path}{',ro' if read_only else ''},serial={serial}")
+        return serial
+
+    def remove_disk(self, serial):
+        coffer("disk", "remove", self.name, serial)
+
+    def resources(self):
+        """What the kernel holds, for before-and-after comparisons."""
+        return self.call("agent.info")["resources"]
+
+    def console(self):
+        return pathlib.Path(self.info["console"]).read_text(errors="replace")
+
+    def stop(self):
+        self.control.close()
+        coffer("vm", "stop", self.name)
+
+
+def coffer(*arguments, check=True, **options):
+    run = subprocess.run([COFFER, *map(str, arguments)], capture_output=True, text=True, timeout=300, **options)
+    if check:
+        assert run.returncode == 0, f"coffer {' '.join(map(str, arguments))}: {run.returncode}\n{run.stdout}\n{run.stderr}"
+        return run.stdout
+    return run
+
+
+def allocated(path):
+    """Bytes that the file takes on the host's disk."""
+    return os.stat(path).st_blocks * 512
+
+
+MOUNTS = [
+    {"source": "proc", "destination": "/proc", "device": "proc", "flags": 14},
+    {"source": "tmpfs", "destination": "/dev", "device": "tmpfs", "flags": 16777218, "data": "mode=755,size=65536k"},
+    {"source": "devpts", "destination": "/dev/pts", "device": "devpts", "flags": 10, "data": "newinstance,ptmxmode=0666,mode=0620"},
+    {"source": "shm", "destination": "/dev/shm", "device": "tmpfs", "flags": 14, "data": "mode=1777,size=65536k"},
+    {"source": "mqueue", "destination": "/dev/mqueue", "device": "mqueue", "flags": 14},
+    {"source": "sysfs", "destination": "/sys", "device": "sysfs", "flags": 15},
+]
+
+
+def config(**changes):
+    """A usual config; a change to None drops the key."""
+    whole = {
+        "hostname": "box",
+        "namespaces": [{"type": kind} for kind in ("NEWNS", "NEWPID", "NEWUTS", "NEWIPC", "NEWNET")],
+        "mounts": MOUNTS,
+        "mask_paths": ["/proc/kcore", "/proc/keys", "/sys/firmware", "/proc/not-there"],
+        "readonly_paths": ["/proc/sys", "/proc/irq"],
+    }
+    whole.update(changes)
+    return {key: value for key, value in whole.items() if value is not None}
+
+
+class Pod:
+    """An image, a scratch and a root file system on a machine, and containers on that."""
+
+    def __init__(self, machine, image, folder, size="4G"):
+        self.machine, self.count = machine, itertools.count(1)
+        self.image = machine.add_disk(image, read_only=True)
+        self.disk = pathlib.Path(folder) / f"scratch-{self.image}.img"
+        subprocess.run(["truncate", "-s", size, self.disk], check=True)
+        self.scratch = machine.add_disk(self.disk)
+        machine.call("volume.attach", id="image", volume=volume(image, self.image))
+        machine.call("scratch.create", id="scratch", device={"serial": self.scratch})
+        machine.call("rootfs.create", id="root", lower=["image"], scratch="scratch")
+
+    def create(self, *args, config=config(), **process):
+        name = f"c{next(self.count)}"
+        self.machine.call("container.create", id=name, rootfs="root", config=config, process={"args": list(args), **process})
+        return name
+
+    def start(self, *args, **options):
+        name = self.create(*args, **options)
+        self.machine.call("container.start", id=name)
+        return name
+
+    def remove(self, name):
+        self.machine.call("container.remove", id=name, force=True)
+
+    def run(self, *args, stdin=b"", **options):
+        """(exit code, stdout, stderr) of a container's whole life."""
+        name = self.create(*args, **options)
+        try:
+            with self.machine.stream(name) as stream:
+                self.machine.call("container.start", id=name)
+                writer = threading.Thread(target=lambda: (stream.write(stdin), stream.end()))
+                writer.start()
+                out, err = stream.read_all()
+                writer.join()
+            return self.machine.call("container.wait", id=name)["exit_code"], out.decode(), err.decode()
+        finally:
+            self.remove(name)
+
+    def sh(self, script, **options):
+        """Output of a shell script that must succeed."""
+        code, out, err = self.run("sh", "-ec", script, **options)
+        assert code == 0, f"exit {code}\n{out}\n{err}"
+        return out
+
+    def close(self):
+        for method, name in (("rootfs.remove", "root"), ("scratch.remove", "scratch"), ("volume.detach", "image")):
+            self.machine.call(method, id=name)
+        self.machine.remove_disk(self.image)
+        self.machine.remove_disk(self.scratch)
+
+
+def volume(image, serial, **verity):
+    """The volume object that `coffer image build` wrote beside the image, with its source, and changes to dm_verity."""
+    whole = json.loads(pathlib.Path(f"{image}.json").read_text())
+    whole["source"] = f"serial:{serial}"
+    whole["dm_verity"].update(verity)
+    return whole
+
+
+def runtime_folder():
+    """Short, since Unix sockets have paths of 107 bytes, and of this run only, so that nothing of another is seen or harmed."""
+    return tempfile.mkdtemp(prefix="coffer-", dir="/tmp")
