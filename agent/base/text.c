@@ -123,7 +123,8 @@ long text_read_file(const char *path, char *out, size_t size)
 	if (fd < 0)
 		return -errno;
 	for (;;) {
-		ssize_t got = read(fd, out + used, size - 1 - used);
+		/* The last byte is the NUL's in the end; until then it shows that the file is longer. */
+		ssize_t got = read(fd, out + used, size - used);
 
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -132,7 +133,7 @@ long text_read_file(const char *path, char *out, size_t size)
 		if (got == 0)
 			break;
 		used += (size_t)got;
-		if (used == size - 1)
+		if (used == size)
 			return -EMSGSIZE;
 	}
 	while (used > 0 && out[used - 1] == '\n')
