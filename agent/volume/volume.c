@@ -74,7 +74,10 @@ int volume_check_device(const struct blockdev_name *name, struct error *err)
 	if (strncmp(name->path, "/dev/", 5) != 0 || name->path[5] == '\0' ||
 	    strlen(name->path) >= sizeof(((struct blockdev *)0)->path))
 		return error_field(err, "path", "a device is a short path below /dev");
-	if (strstr(name->path, "..") || strncmp(name->path, "/dev/mapper/", 12) == 0 || strncmp(name->path, "/dev/dm-", 8) == 0)
+	/* One spelling for each device, or the next line would be passed by with another. */
+	if (strstr(name->path, "//") || strstr(name->path, "/."))
+		return error_field(err, "path", "no component may be empty or begin with a dot");
+	if (strncmp(name->path, "/dev/mapper/", 12) == 0 || strncmp(name->path, "/dev/dm-", 8) == 0)
 		return error_field(err, "path", "the agent's own mappings are not to be named");
 	return 0;
 }
