@@ -42,6 +42,9 @@ static const struct decode_field mount_fields[] = {
 	{ FIELD(config_mount, "data", DECODE_STRING, data), .max = 4000 },
 	REFUSED("relabel", later),
 	REFUSED("extensions", later),
+	REFUSED("rec_attr", later),
+	REFUSED("cleared_flags", later),
+	REFUSED("id_mapping", later),
 	REFUSED("premount_cmds", agents_rights),
 	REFUSED("postmount_cmds", agents_rights),
 };
@@ -148,6 +151,14 @@ static const struct decode_field cgroup_fields[] = {
 };
 static const struct decode_schema cgroup_schema = SCHEMA(cgroup_fields, config_cgroup);
 
+/* runc writes all six, as null, when there are none. */
+static const struct decode_field hook_fields[] = {
+	REFUSED("prestart", agents_rights),        REFUSED("poststart", agents_rights),
+	REFUSED("poststop", agents_rights),        REFUSED("createRuntime", agents_rights),
+	REFUSED("createContainer", agents_rights), REFUSED("startContainer", agents_rights),
+};
+static const struct decode_schema hook_schema = { hook_fields, array_count(hook_fields), 0, NULL };
+
 static const struct decode_field fields[] = {
 	{ FIELD(config, "no_pivot_root", DECODE_BOOL, no_pivot_root) },
 	REFUSED("parent_death_signal", later),
@@ -175,7 +186,7 @@ static const struct decode_field fields[] = {
 	REFUSED("sysctl", later),
 	REFUSED("seccomp", later),
 	{ FIELD(config, "no_new_privileges", DECODE_BOOL, no_new_privileges) },
-	REFUSED("Hooks", agents_rights),
+	{ .name = "Hooks", .kind = DECODE_OBJECT, .schema = &hook_schema }, /* of no size: nothing is kept */
 	{ FIELD(config, "version", DECODE_STRING, version), .max = 64 },
 	{ FIELD(config, "labels", DECODE_LIST, labels), .item = &string_item, .max = 256 },
 	{ FIELD(config, "no_new_keyring", DECODE_BOOL, no_new_keyring) },
