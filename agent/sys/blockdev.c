@@ -156,16 +156,33 @@ static int examine(struct blockdev *device, bool writable, struct error *err)
 	return 0;
 }
 
+/* A disk that is just being added, or just going while its name passes to another, has a node that leads nowhere for a moment. */
+static bool is_in_between(int errnum)
+{
+	return errnum == ENXIO || errnum == ENODEV || errnum == ENOENT;
+}
+
 int blockdev_open(const struct blockdev_name *name, bool writable, unsigned timeout_ms, struct blockdev *device, struct error *err)
 {
-	*device = (struct blockdev){ .fd = -1 };
-	int result = wait_for(name, timeout_ms, device->path, sizeof(device->path), err);
+	static const struct timespec pause = { .tv_nsec = 10 * 1000 * 1000 };
+	int flags = (writable ? O_RDWR : O_RDONLY) | O_EXCL | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+	uint64_t deadline = now_ms() + timeout_ms;
+	int result;
 
-	if (result < 0)
-		return result;
-	device->fd = open(device->path, (writable ? O_RDWR : O_RDONLY) | O_EXCL | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (device->fd < 0)
-		return error_set(err, ERROR_DEVICE, errno, "open %s", device->path);
+	*device = (struct blockdev){ .fd = -1 };
+	for (;;) {
+		uint64_t now = now_ms();
+
+		result = wait_for(name, now < deadline ? (unsigned)(deadline - now) : 0, device->path, sizeof(device->path), err);
+		if (result < 0)
+			return result;
+		device->fd = open(device->path, flags);
+		if (device->fd >= 0)
+			break;
+		if (!is_in_between(errno) || now_ms() >= deadline)
+			return error_set(err, ERROR_DEVICE, errno, "open %s", device->path);
+		nanosleep(&pause, NULL);
+	}
 	result = examine(device, writable, err);
 	if (result < 0)
 		blockdev_close(device);

@@ -53,4 +53,4 @@ def pod(machine, images, tmp_path_factory):
     made = Pod(machine, images(), tmp_path_factory.mktemp("pod"))
     yield made
     made.close()
-    assert machine.resources() == before
+    machine.settles(before)

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import tempfile
 import threading
+import time
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("BUILD", TOP / "build")).resolve()
@@ -192,6 +193,14 @@ class Machine:
     def resources(self):
         """What the kernel holds, for before-and-after comparisons."""
         return self.call("agent.info")["resources"]
+
+    def settles(self, before):
+        """Are the resources again what they were?  Kernels collect keys and the like a moment later."""
+        deadline = time.monotonic() + 5
+        while (now := self.resources()) != before and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert now == before
+        return True
 
     def console(self):
         return pathlib.Path(self.info["console"]).read_text(errors="replace")

@@ -4,6 +4,7 @@
 import os
 import struct
 import subprocess
+import time
 
 import pytest
 from machine import Pod, Refused, allocated, config
@@ -55,7 +56,7 @@ def test_the_same_disk_again_at_once(machine, tmp_path):
         listed = machine.call("scratch.list")["scratches"]
         assert [(s["id"], s["state"]) for s in listed] == [(f"s{turn}", "ready")]
         machine.call("scratch.remove", id=f"s{turn}")
-        assert machine.resources() == before
+        machine.settles(before)
     machine.remove_disk(serial)
 
 
@@ -74,7 +75,7 @@ def test_what_the_host_sees(machine, images, tmp_path):
         # No two blocks are alike, as blocks of zeros or of one key stream would be.  (Runs of tags and dm-integrity's unused journal are thin.)
         blocks = [data[at : at + 4096] for at in range(0, len(data), 4096)]
         blocks = [block for block in blocks if len(set(block)) > 200]
-        assert len(blocks) > 20 and len(set(blocks)) == len(blocks)
+        assert len(blocks) > 10 and len(set(blocks)) == len(blocks)
         seen.append(set(blocks))
         pod.disk.unlink()
     assert not seen[0] & seen[1]
@@ -178,7 +179,7 @@ def test_tampering_is_an_error_and_not_other_data(machine, images, tmp_path):
             at = end
     # O_DIRECT, so that the guest's page cache does not answer.
     code, out, err = pod.run("sh", "-c", "dd if=/root/victim iflag=direct bs=4096 2>/dev/null | tr -d x | wc -c; dd if=/root/victim iflag=direct of=/dev/null bs=4096")
-    assert "Input/output error" in err or "I/O error" in err, (code, out, err)
+    assert code != 0 and "dd: " in err, (code, out, err)  # EIO or EILSEQ
     assert out.strip() == "0", "bytes came that were never written"
     try:
         pod.close()
@@ -199,7 +200,7 @@ def test_disks_that_cannot_be_used(machine, tmp_path, size, name, read_only):
     with pytest.raises(Refused) as refused:
         machine.call("scratch.create", id="s", device={"serial": serial})
     assert refused.value.name == name
-    assert machine.resources() == before
+    machine.settles(before)
     machine.remove_disk(serial)
 
 
@@ -214,8 +215,15 @@ def test_a_disk_of_an_odd_size(machine, tmp_path):
 
 
 def test_the_key_is_forgotten(machine, images, tmp_path):
-    """No logon key is left while the scratch is in use, and the mapping's table does not show one."""
-    before = machine.resources()["keys"]
+    """While the scratch is in use, no key of it is left that could be found again."""
+    before = machine.resources()
     pod = Pod(machine, images(), tmp_path)
-    assert machine.resources()["keys"] <= before + 1  # the container-less workers' keyrings may be collected a moment later
+    deadline = time.monotonic() + 5
+    while machine.resources()["keys"] > before["keys"] and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert machine.resources()["keys"] == before["keys"]
+    name = pod.start("sleep", "1000", config=config(mask_paths=None))
+    keys = pod.sh("cat /proc/keys", config=config(mask_paths=None))
+    assert "logon" not in keys and "coffer:" not in keys
+    pod.remove(name)
     pod.close()

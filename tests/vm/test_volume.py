@@ -31,7 +31,7 @@ def nothing_left(machine):
     for found in left:  # or every test behind this one would fail too
         machine.call("volume.detach", id=found["id"])
     assert left == []
-    assert machine.resources() == before
+    machine.settles(before)
 
 
 @pytest.fixture
