@@ -24,6 +24,15 @@ unsigned groups_weight_from_shares(uint64_t shares)
 	return (unsigned)ceil(pow(10, (l * l + 125 * l) / 612.0 - 7.0 / 34.0));
 }
 
+static int write_text(const char *path, const char *file, const char *text, const char *field, struct error *err)
+{
+	if (cgroups_write(path, file, text, err) < 0) {
+		snprintf(err->field, sizeof(err->field), "config.cgroups.%s", field);
+		return error_step(err, "set the cgroup's limits");
+	}
+	return 0;
+}
+
 /* -1 is "max" in the config's language; 0 leaves the kernel's default. */
 static int write_limit(const char *path, const char *file, int64_t value, const char *field, struct error *err)
 {
@@ -32,11 +41,7 @@ static int write_limit(const char *path, const char *file, int64_t value, const 
 	if (value == 0)
 		return 0;
 	snprintf(text, sizeof(text), "%" PRId64, value);
-	if (cgroups_write(path, file, value < 0 ? "max" : text, err) < 0) {
-		snprintf(err->field, sizeof(err->field), "config.cgroups.%s", field);
-		return error_step(err, "set the cgroup's limits");
-	}
-	return 0;
+	return write_text(path, file, value < 0 ? "max" : text, field, err);
 }
 
 static int write_cpu(const char *path, const struct config_cgroup *limits, struct error *err)
@@ -46,7 +51,7 @@ static int write_cpu(const char *path, const struct config_cgroup *limits, struc
 
 	if (limits->cpu_shares) {
 		snprintf(text, sizeof(text), "%u", groups_weight_from_shares(limits->cpu_shares));
-		result = cgroups_write(path, "cpu.weight", text, err);
+		result = write_text(path, "cpu.weight", text, "cpu_shares", err);
 	}
 	if (result == 0 && (limits->cpu_quota || limits->cpu_period)) {
 		uint64_t period = limits->cpu_period ? limits->cpu_period : 100000;
@@ -55,13 +60,9 @@ static int write_cpu(const char *path, const struct config_cgroup *limits, struc
 			snprintf(text, sizeof(text), "%" PRId64 " %" PRIu64, limits->cpu_quota, period);
 		else
 			snprintf(text, sizeof(text), "max %" PRIu64, period);
-		result = cgroups_write(path, "cpu.max", text, err);
+		result = write_text(path, "cpu.max", text, limits->cpu_quota ? "cpu_quota" : "cpu_period", err);
 	}
-	if (result < 0) {
-		snprintf(err->field, sizeof(err->field), "config.cgroups.cpu_shares, cpu_quota, cpu_period");
-		return error_step(err, "set the cgroup's limits");
-	}
-	return 0;
+	return result;
 }
 
 static int write_limits(const char *path, const struct config_cgroup *limits, struct error *err)
@@ -73,7 +74,7 @@ static int write_limits(const char *path, const struct config_cgroup *limits, st
 	if (result == 0)
 		result = write_limit(path, "memory.low", limits->memory_reservation, "memory_reservation", err);
 	if (result == 0 && limits->memory_swap > 0 && swap == 0)
-		result = cgroups_write(path, "memory.swap.max", "0", err);
+		result = write_text(path, "memory.swap.max", "0", "memory_swap", err);
 	else if (result == 0)
 		result = write_limit(path, "memory.swap.max", swap, "memory_swap", err);
 	if (result == 0)
