@@ -62,7 +62,8 @@ static int verify_table(const char *name, const char *wanted_front, struct error
 {
 	static const char *const options[] = { "block_size:4096", "interleave_sectors:32768", "fix_padding" };
 	char table[512], *save = NULL;
-	size_t found = 0, front = strlen(wanted_front);
+	size_t front = strlen(wanted_front);
+	unsigned found = 0;
 	int result = devmapper_status(name, true, table, sizeof(table), err);
 
 	if (result < 0)
@@ -76,7 +77,7 @@ static int verify_table(const char *name, const char *wanted_front, struct error
 
 		for (size_t i = 0; i < array_count(options); i++) {
 			if (strcmp(word, options[i]) == 0) {
-				found++;
+				found |= 1u << i;
 				known = true;
 			}
 		}
@@ -85,7 +86,7 @@ static int verify_table(const char *name, const char *wanted_front, struct error
 					 "the integrity mapping has an option that was not asked for: %s", word);
 		seen++;
 	}
-	if (found != array_count(options) || seen != count)
+	if (found != (1u << array_count(options)) - 1 || seen != count)
 		return error_set(err, ERROR_CRYPT, EBADMSG, "the integrity mapping lacks an option that was asked for");
 	return 0;
 }
@@ -147,7 +148,8 @@ int integrity_open(const char *name, const struct blockdev *disk, struct undo *u
 	if (*size == 0)
 		return error_set(err, ERROR_DEVICE, ENOSPC, "%s has %llu bytes, at least %u are needed", disk->path,
 				 (unsigned long long)disk->size, INTEGRITY_SMALLEST);
-	if (text_format(below, sizeof(below), "%s-integrity", name) < 0)
+	/* No id has a '+', so this is no other scratch's name. */
+	if (text_format(below, sizeof(below), "%s+integrity", name) < 0)
 		return error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "mapping name");
 	int result = clear_superblock(disk, err);
 	if (result == 0)

@@ -30,7 +30,7 @@
 uint64_t integrity_capacity(uint64_t device_size);
 
 /*
- * Makes the two mappings, NAME-integrity and NAME, with a fresh key, and forgets the key: only the kernel's cipher has it from then
+ * Makes the two mappings, NAME+integrity and NAME, with a fresh key, and forgets the key: only the kernel's cipher has it from then
  * on. The first 4 KiB of the disk are overwritten.  *number is the mapping's device, *size its bytes.  ERROR_CRYPT.
  */
 must_check int integrity_open(const char *name, const struct blockdev *disk, struct undo *undo, uint64_t *size, dev_t *number,

@@ -10,7 +10,7 @@
 #include "base/error.h"
 
 /*
- * Device-mapper mappings of one target, through libdevmapper.  For workers.  Names are ours, [a-zA-Z0-9_.-], at most 127 bytes;
+ * Device-mapper mappings of one target, through libdevmapper.  For workers.  Names are ours, [a-zA-Z0-9_.+-], at most 127 bytes;
  * a mapping's node is /dev/mapper/NAME.  Sectors are 512 bytes.
  */
 struct devmapper_target {
