@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* links: agent/storage/mkfs.c agent/sys/libraries.c */
+/* The ext4 that is made in memory: e2fsck finds it clean, and its data are few. */
+#include "unit/test.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "storage/mkfs.h"
+
+#define KIB ((uint64_t)1024)
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+#define TIB (1024 * GIB)
+
+static void make(uint64_t size, int *image)
+{
+	struct error err = { 0 };
+	struct stat status;
+
+	assert_worked(mkfs_ext4(size, image, &err), &err);
+	assert_int_equal(fstat(*image, &status), 0);
+	assert_int_equal(status.st_size, size);
+}
+
+/* Bytes in data extents: what sparse_copy would write. */
+static uint64_t data_bytes(int image, unsigned *extents)
+{
+	uint64_t sum = 0;
+	off_t at = 0, data;
+
+	*extents = 0;
+	while ((data = lseek(image, at, SEEK_DATA)) >= 0) {
+		at = lseek(image, data, SEEK_HOLE);
+		assert_true(at > data);
+		sum += (uint64_t)(at - data);
+		++*extents;
+	}
+	return sum;
+}
+
+/* Exit code of `e2fsck -fn`: 0 is clean. */
+static int check_clean(int image)
+{
+	char path[64];
+	int status;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", getpid(), image);
+	pid_t child = fork();
+	if (child == 0) {
+		int null = open("/dev/null", O_RDWR);
+
+		dup2(null, 0);
+		dup2(null, 1);
+		dup2(null, 2);
+		setenv("PATH", "/usr/sbin:/sbin:/usr/bin:/bin", 1);
+		unsetenv("LD_PRELOAD");
+		execlp("e2fsck", "e2fsck", "-fn", path, (char *)NULL);
+		_exit(127);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void e2fsck_finds_every_size_clean(void **state)
+{
+	static const uint64_t sizes[] = {
+		MKFS_SMALLEST, 8 * MIB + 4 * KIB, 15 * MIB,           16 * MIB,
+		100 * MIB,     127 * MIB,         128 * MIB,          128 * MIB + 4 * KIB,
+		129 * MIB,     130 * MIB,         512 * MIB,          513 * MIB,
+		GIB,           4 * GIB - 4 * KIB, 5 * GIB + 12 * KIB, 63 * GIB + 900 * MIB,
+		64 * GIB,
+	};
+
+	(void)state;
+	for (size_t i = 0; i < array_count(sizes); i++) {
+		fd_auto image = -1;
+
+		make(sizes[i], &image);
+		int code = check_clean(image);
+		check_row(code == 0, "%llu bytes: e2fsck -fn: %d", (unsigned long long)sizes[i], code);
+	}
+}
+
+/* The second needs 64-bit block numbers.  e2fsck takes 10 s for it: one compiler is enough. */
+static void terabytes_are_clean(void **state)
+{
+	static const uint64_t sizes[] = { TIB, 16 * TIB + 4 * KIB };
+
+	(void)state;
+	for (size_t i = 0; i < array_count(sizes); i++) {
+		fd_auto image = -1;
+
+#ifdef __clang__
+		if (sizes[i] > TIB)
+			continue;
+#endif
+		make(sizes[i], &image);
+		int code = check_clean(image);
+		check_row(code == 0, "%llu bytes: e2fsck -fn: %d", (unsigned long long)sizes[i], code);
+	}
+}
+
+static void data_are_few(void **state)
+{
+	static const struct {
+		uint64_t size, most;
+	} bounds[] = {
+		{ 16 * MIB, 64 * KIB },
+		{ GIB, 96 * KIB },
+		{ 64 * GIB, 256 * KIB },
+		{ TIB, 1536 * KIB },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < array_count(bounds); i++) {
+		fd_auto image = -1;
+		unsigned extents;
+
+		make(bounds[i].size, &image);
+		uint64_t data = data_bytes(image, &extents);
+		check_row(data > 0 && data <= bounds[i].most, "%llu bytes: %llu of data, at most %llu are wanted",
+			  (unsigned long long)bounds[i].size, (unsigned long long)data, (unsigned long long)bounds[i].most);
+		/* Each lonely extent costs a block of integrity tags. */
+		check_row(extents <= 40, "%llu bytes: %u extents", (unsigned long long)bounds[i].size, extents);
+	}
+}
+
+static void sixteen_terabytes(void **state)
+{
+	fd_auto image = -1;
+	unsigned extents;
+
+	(void)state;
+	make(16 * TIB, &image);
+	assert_true(data_bytes(image, &extents) <= 24 * MIB);
+	/* More blocks than 32 bits count: the superblock has the upper half. */
+	unsigned char super[1024];
+	assert_int_equal(pread(image, super, sizeof(super), 1024), sizeof(super));
+	assert_int_equal(super[0x38] | super[0x39] << 8, 0xef53);
+	uint64_t blocks =
+		super[0x4] | super[0x5] << 8 | super[0x6] << 16 | (uint64_t)super[0x7] << 24 | (uint64_t)super[0x150] << 32;
+	assert_int_equal(blocks, 16 * TIB / MKFS_BLOCK);
+}
+
+static void two_are_never_alike(void **state)
+{
+	unsigned char a[1024], b[1024];
+	fd_auto one = -1;
+	fd_auto two = -1;
+
+	(void)state;
+	make(64 * MIB, &one);
+	make(64 * MIB, &two);
+	assert_int_equal(pread(one, a, sizeof(a), 1024), sizeof(a));
+	assert_int_equal(pread(two, b, sizeof(b), 1024), sizeof(b));
+	assert_memory_not_equal(a + 0x68, b + 0x68, 16); /* s_uuid */
+	assert_memory_not_equal(a + 0xec, b + 0xec, 16); /* s_hash_seed */
+	assert_int_equal(a[0x68 + 6] >> 4, 4);
+	assert_int_equal(a[0x68 + 8] >> 6, 2);
+}
+
+static void sizes_that_are_refused(void **state)
+{
+	static const uint64_t sizes[] = {
+		0, 4096, MKFS_SMALLEST - 4096, MKFS_SMALLEST + 1, MKFS_SMALLEST + 512, 64 * GIB - 1, UINT64_MAX, UINT64_MAX - 4095
+	};
+
+	(void)state;
+	for (size_t i = 0; i < array_count(sizes); i++) {
+		struct error err = { 0 };
+		int image = 5;
+
+		assert_failed(mkfs_ext4(sizes[i], &image, &err), &err, ERROR_FORMAT, "");
+		assert_int_equal(image, -1);
+	}
+}
+
+/* Nothing is left open, on success and on failure. */
+static void descriptors_are_not_lost(void **state)
+{
+	int before = dup(0), after;
+
+	(void)state;
+	close(before);
+	for (int i = 0; i < 3; i++) {
+		struct error err;
+		fd_auto image = -1;
+
+		make(16 * MIB, &image);
+		(void)!mkfs_ext4(5, &after, &err);
+	}
+	after = dup(0);
+	close(after);
+	assert_int_equal(after, before);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(e2fsck_finds_every_size_clean),
+		cmocka_unit_test(terabytes_are_clean),
+		cmocka_unit_test(data_are_few),
+		cmocka_unit_test(sixteen_terabytes),
+		cmocka_unit_test(two_are_never_alike),
+		cmocka_unit_test(sizes_that_are_refused),
+		cmocka_unit_test(descriptors_are_not_lost),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
