@@ -31,10 +31,16 @@ struct launching {
 	struct container_result result;
 };
 
-static void launching_free(struct launching *launching)
+/* The child has its own. */
+static void close_theirs(struct launching *launching)
 {
 	for (int i = 0; i < 4; i++)
 		close_fd(&launching->theirs[i]);
+}
+
+static void launching_free(struct launching *launching)
+{
+	close_theirs(launching);
 	decode_free(&launching->memory);
 	json_object_put(launching->process_json);
 	free(launching);
@@ -420,6 +426,8 @@ static void exec_launched(void *context, const struct error *error, const void *
 	launching->result = *(const struct container_result *)result;
 	if (launching->process->state == PROCESS_CREATING)
 		launching->process->state = PROCESS_CREATED;
+	/* Or the gate would not end when the child executes. */
+	close_theirs(launching);
 	process_start(launching->process, (struct completion){ exec_started, launching });
 }
 
