@@ -2,6 +2,7 @@
 #include "qemu/client.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -11,6 +12,7 @@
 #include "base/encode.h"
 #include "qemu/connect.h"
 #include "qemu/fail.h"
+#include "qemu/interrupt.h"
 #include "qemu/lines.h"
 
 const char *client_string(json_object *json, const char *key)
@@ -75,7 +77,7 @@ static int read_hello(struct client *client, int64_t end, struct error *err)
 {
 	const char *line;
 	size_t length;
-	json_object *json, *params;
+	json_object *json = NULL, *params;
 	int result = lines_read(client->fd, &client->in, end, &line, &length, err);
 
 	if (result == 0)
@@ -95,7 +97,7 @@ static int read_hello(struct client *client, int64_t end, struct error *err)
 
 int client_open(const struct vm *vm, int64_t end, struct client *client, struct error *err)
 {
-	*client = (struct client){ .fd = -1, .in = { .limit = 2 * COFFER_LINE_MAX }, .next_id = 1 };
+	*client = (struct client){ .fd = -1, .in = { .limit = 2 * COFFER_LINE_MAX }, .next_id = 1, .interrupt = -1 };
 	int result = connect_vm(vm, COFFER_PORT_CONTROL, end, &client->fd, err);
 
 	if (result == 0)
@@ -183,7 +185,22 @@ int client_receive(struct client *client, int64_t *id, json_object **answer, boo
 	return 1;
 }
 
-/* Reads one line by slices, so that the progress line moves on. */
+/* 0, or -EINTR at the second signal. */
+static int look_for_signal(struct client *client, struct error *err)
+{
+	int signal = interrupt_wanted(client->interrupt);
+
+	if (!signal)
+		return 0;
+	if (client->signal)
+		return fail_set(err, EINTR, "given up at SIG%s, without waiting for the agent", sigabbrev_np(signal));
+	client->signal = signal;
+	fprintf(stderr, "coffer: SIG%s: stopping when the agent's current step has ended; a second signal does not wait for that\n",
+		sigabbrev_np(signal));
+	return 0;
+}
+
+/* Reads one line by slices, so that the progress line moves on and signals are seen. */
 static int read_line(struct client *client, int64_t end, const char **line, size_t *length, struct error *err)
 {
 	for (;;) {
@@ -192,6 +209,8 @@ static int read_line(struct client *client, int64_t end, const char **line, size
 
 		if (client->progress)
 			progress_tick(client->progress);
+		if (result == -ETIMEDOUT && look_for_signal(client, err) < 0)
+			return -EINTR;
 		if (result != -ETIMEDOUT || process_now() >= end)
 			return result;
 	}
@@ -202,7 +221,7 @@ int client_call_within(struct client *client, int milliseconds, const char *meth
 {
 	int64_t end = milliseconds < 0 ? INT64_MAX : process_now() + milliseconds, got = 0;
 	int64_t id = client_send(client, method, params, err);
-	json_object *json, *result_json = NULL;
+	json_object *json = NULL, *result_json = NULL;
 	const char *line;
 	size_t length;
 	int result = id < 0 ? (int)id : 0;

@@ -16,11 +16,17 @@ struct client {
 	json_object *hello;        /* params of agent.hello */
 	json_object *error;        /* the error object of the last call that the agent refused */
 	struct progress *progress; /* ticks while a call waits; NULL: none */
+	/*
+	 * A descriptor of interrupt_open, or -1.  The first signal lets the call end, since the agent goes on with it in any
+	 * case, and is left in `signal` for the caller; a second one gives the call up: -EINTR.
+	 */
+	int interrupt;
+	int signal;
 };
 
 #define CLIENT_NONE                                                                                                                \
 	{                                                                                                                          \
-		.fd = -1                                                                                                           \
+		.fd = -1, .interrupt = -1                                                                                          \
 	}
 
 /* Connects and reads the hello; all within `end` (process_now).  After a failure nothing is held. */

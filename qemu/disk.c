@@ -211,6 +211,8 @@ int disk_plug(const char *vm_name, const struct vm_disk *disk, struct error *err
 		}
 	}
 	qmp_close(&qmp);
+	if (result < 0 && strstr(err->message, "lock"))
+		error_wrap(err, "another disk of this or another VM uses the file");
 	return result < 0 ? error_wrap(err, "plug %s", disk->file) : 0;
 }
 

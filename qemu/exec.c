@@ -82,11 +82,17 @@ int exec_run(const struct options *options, struct error *err)
 		result = client_open(&vm, process_now() + EXEC_CONNECT_MS, &client, err);
 	if (result < 0)
 		return result;
+	client.interrupt = interrupt;
 	result = begin(options, id, &client, err);
+	if (result == -EINTR)
+		end(&vm, options->words[1], id);
 	if (result == 0) {
-		struct pump pump = {
-			.client = &client, .stream = &stream, .container = options->words[1], .exec = id, .interrupt = interrupt
-		};
+		struct pump pump = { .client = &client,
+				     .stream = &stream,
+				     .container = options->words[1],
+				     .exec = id,
+				     .interrupt = interrupt,
+				     .first_signal = client.signal };
 
 		result = stream_open(&vm, options->words[1], id, &stream, err);
 		if (result == 0)

@@ -111,7 +111,7 @@ static int count(const char *folder, uint64_t *inodes, uint64_t *blocks, struct 
 }
 
 /* The first is read by older releases, the second by newer ones. */
-static const char *const fixed_time[] = { "E2FSPROGS_FAKE_TIME=1", "SOURCE_DATE_EPOCH=1", NULL };
+static const char *const fixed_time[] = { "E2FSPROGS_FAKE_TIME", "1", "SOURCE_DATE_EPOCH", "1", NULL };
 
 static int make_ext4_once(const struct filesystem *fs, const char *folder, const char *out, uint64_t inodes, uint64_t blocks,
 			  struct error *err)

@@ -22,7 +22,7 @@ int kill_run(const struct options *options, struct error *err)
 	encode_string(&e, "id", options->words[1]);
 	/* The agent knows the names and the range. */
 	if (signal[0] && strspn(signal, "0123456789") == strlen(signal) && strlen(signal) < 10)
-		encode_int(&e, "signal", atoi(signal));
+		encode_int(&e, "signal", strtol(signal, NULL, 10));
 	else
 		encode_string(&e, "signal", signal);
 	if (options->all)

@@ -16,13 +16,15 @@ int lines_wait(int fd, short events, int64_t end, struct error *err)
 		struct pollfd item = { .fd = fd, .events = events };
 		int64_t left = end == INT64_MAX ? -1 : end - process_now();
 
-		if (end != INT64_MAX && left < 0)
-			return fail_set(err, ETIMEDOUT, "no answer in time");
+		if (left < 0 && end != INT64_MAX)
+			left = 0;
 		int count = poll(&item, 1, left > INT_MAX ? INT_MAX : (int)left);
 		if (count > 0)
 			return 0;
 		if (count < 0 && errno != EINTR)
 			return error_set(err, ERROR_HOST, errno, "poll");
+		if (left == 0)
+			return fail_set(err, ETIMEDOUT, "no answer in time");
 	}
 }
 

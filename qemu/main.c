@@ -169,6 +169,22 @@ static const struct options_command *find_command(char ***argv)
 	return NULL;
 }
 
+/* "vm" alone, or "vm foo": the commands that begin so are shown. */
+static void print_unknown(char **argv)
+{
+	size_t length = strlen(argv[0]);
+	bool any = false;
+
+	for (size_t i = 0; i < array_count(commands); i++) {
+		if (strncmp(commands[i].name, argv[0], length) != 0 || commands[i].name[length] != ' ')
+			continue;
+		fprintf(stderr, "%s coffer %s %s\n", any ? "      " : "Usage:", commands[i].name, commands[i].arguments);
+		any = true;
+	}
+	if (!any)
+		fprintf(stderr, "coffer: there is no command '%s'; `coffer --help` lists them\n", argv[0]);
+}
+
 static void print_error(const struct error *err)
 {
 	char text[sizeof(err->message) + sizeof(err->field) + sizeof(err->step) + 8];
@@ -210,10 +226,9 @@ int main(int argc, char **argv)
 		usage(stdout);
 		return 0;
 	}
-	const char *word = *argv;
 	const struct options_command *command = find_command(&argv);
 	if (!command) {
-		fprintf(stderr, "coffer: there is no command '%s'; `coffer --help` lists them\n", word);
+		print_unknown(argv);
 		return MAIN_USAGE;
 	}
 	if (options_read(command, argv, &options, &err) < 0) {

@@ -62,7 +62,7 @@ int ps_run(const struct options *options, struct error *err)
 {
 	struct vm vm;
 	struct client client = CLIENT_NONE;
-	json_object *answer, *list;
+	json_object *answer = NULL, *list = NULL;
 	int result = vm_find(options->words[0], &vm, err);
 
 	if (result == 0)

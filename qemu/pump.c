@@ -142,9 +142,8 @@ static int take_answers(struct state *state, struct error *err)
 	}
 }
 
-static int take_signal(struct state *state, struct error *err)
+static int take_signal(struct state *state, int signal, struct error *err)
 {
-	int signal = interrupt_next(state->pump->interrupt);
 	unsigned width, height;
 	int64_t result = 0;
 
@@ -177,7 +176,7 @@ static int step(struct state *state, const struct pollfd *polled, struct error *
 	int result = 0;
 
 	if (polled[PUMP_SIGNALS].revents)
-		result = take_signal(state, err);
+		result = take_signal(state, interrupt_next(state->pump->interrupt), err);
 	if (result == 0 && polled[PUMP_CLIENT].revents)
 		result = take_answers(state, err);
 	if (result == 0 && polled[PUMP_STDIN].revents)
@@ -248,6 +247,7 @@ int pump_run(struct pump *pump, struct error *err)
 	state.wait_id = request(&state, "container.wait", NULL, 0, NULL, 0, err);
 	if (state.wait_id < 0)
 		return (int)state.wait_id;
+	result = take_signal(&state, pump->first_signal, err);
 	if (pump->stream->terminal)
 		terminal_open(&terminal);
 	while (result == 0 && !finished(&state) && !pump->given_up)

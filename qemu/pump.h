@@ -15,6 +15,7 @@ struct pump {
 	const char *container;
 	const char *exec; /* NULL: the container's first process */
 	int interrupt;    /* of interrupt_open */
+	int first_signal; /* one that came before, to be handed on; or 0 */
 	int given_up;     /* filled: the signal at which waiting was given up, or 0 */
 };
 

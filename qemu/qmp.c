@@ -57,7 +57,7 @@ int qmp_command(struct qmp *qmp, const char *name, const char *arguments, size_t
 {
 	struct buf line = { 0 };
 	struct encode e = { .buf = &line };
-	json_object *answer, *error;
+	json_object *answer = NULL, *error;
 
 	encode_open(&e, NULL, '{');
 	encode_string(&e, "execute", name);

@@ -156,7 +156,7 @@ static int attach_one(struct run *run, const char *image, const char *volume_id,
 {
 	struct buf buf = { 0 };
 	struct encode e = { .buf = &buf };
-	json_object *volume;
+	json_object *volume = NULL;
 	int result = read_volume(image, volume_id, &volume, err);
 
 	if (result < 0)
@@ -272,7 +272,7 @@ static int work(struct run *run, struct error *err)
 	int64_t began = microseconds();
 
 	for (size_t i = 0; i < array_count(steps); i++) {
-		int signal = interrupt_wanted(run->interrupt);
+		int signal = run->client.signal ? run->client.signal : interrupt_wanted(run->interrupt);
 
 		if (signal)
 			return 128 + signal;
@@ -284,6 +284,8 @@ static int work(struct run *run, struct error *err)
 		if (result < 0)
 			return result;
 	}
+	/* It runs already: the signal is now the program's. */
+	pump.first_signal = run->client.signal;
 	if (run->options->verbose)
 		report_step("the program runs after", microseconds() - began, NULL);
 	return run->options->detach ? 0 : pump_run(&pump, err);
@@ -323,6 +325,7 @@ int run_run(const struct options *options, struct error *err)
 		return result;
 	}
 	run.client.progress = &run.progress;
+	run.client.interrupt = run.interrupt;
 	result = work(&run, err);
 	bool stays = result >= 0 && (options->keep || options->detach);
 	stream_close(&run.stream);

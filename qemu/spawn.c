@@ -28,8 +28,8 @@ _Noreturn static void become(const struct argv *argv, const char *const *env, in
 		_exit(127);
 	interrupt_forget();
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	for (; env && *env; env++)
-		putenv((char *)(uintptr_t)*env);
+	for (; env && *env; env += 2)
+		(void)setenv(env[0], env[1], 1);
 	execv(argv->items[0], argv->items);
 	dprintf(2, "%s\n", strerror(errno));
 	_exit(127);

@@ -102,9 +102,10 @@ static void tell(const struct vm *vm, const struct boot_answer *answer)
 int start_run(const struct options *options, struct error *err)
 {
 	struct vm vm;
-	struct boot_answer answer;
+	struct boot_answer answer = { 0 };
+	char path[PATH_MAX];
 	fd_auto interrupt = -1;
-	bool probed;
+	bool probed = false;
 	enum state_health health;
 	int result = state_look(&vm, options->words[0], &health, err);
 
@@ -113,6 +114,8 @@ int start_run(const struct options *options, struct error *err)
 		return fail_set(err, EEXIST, "a VM named %s runs already; `coffer vm stop %s` ends it", vm.name, vm.name);
 	if (result == 0)
 		result = describe(options, &vm, err);
+	if (result == 0)
+		result = vm_path(&vm, VM_VHOST, path, sizeof(path), err);
 	if (result == 0)
 		result = interrupt_open(&interrupt, err);
 	if (result == 0)

@@ -332,7 +332,7 @@ int state_look(struct vm *vm, const char *name, enum state_health *health, struc
 int state_clean(const char *name, struct error *err)
 {
 	fd_auto runtime = -1;
-	enum state_health health;
+	enum state_health health = STATE_NONE;
 	struct vm vm;
 	int result = state_lock_runtime(&runtime, err);
 

@@ -69,7 +69,8 @@ static void print_tail(const struct vm *vm, const char *file)
 		if (from[-1] == '\n' && ++lines == VM_SHOWN_LINES)
 			break;
 	}
-	for (char *line = strtok(from, "\r\n"); line; line = strtok(NULL, "\r\n")) {
+	char *rest = NULL;
+	for (char *line = strtok_r(from, "\r\n", &rest); line; line = strtok_r(NULL, "\r\n", &rest)) {
 		/* The guest's text: it must not steer the terminal. */
 		for (char *c = line; *c; c++) {
 			if ((unsigned char)*c < 0x20 || *c == 0x7f)
