@@ -193,7 +193,7 @@ static int find(struct stream *stream, const struct open_params *params, struct 
 		return result;
 	}
 	stream->terminal = process->terminal;
-	stream->ended[1] = process->terminal || process->stdio == CONFIG_STDIO_LOG;
+	stream->ended[1] = process->terminal;
 	return process_attach(process, &stream->sink, err);
 }
 

@@ -315,6 +315,7 @@ static void process_exited(struct loop_child *child, int status)
 	/* How execve went is in the socket, whichever event the loop saw first. */
 	if (process->starting)
 		gate_ready(&process->gate, 0);
+	end_start(process, NULL);
 	process->pid = 0;
 	process->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 	process->exit_code = WIFSIGNALED(status) ? 128 + process->signal : WEXITSTATUS(status);
