@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Fake of service/ and of rpc/connection.c, below rpc/call.c and rpc/methods.c: operations check what a request must have been
+ * checked for and complete at once; what is sent is kept.  Nothing is done.
+ */
+#include "fake/services.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "job.h"
+#include "rpc/connection.h"
+#include "rpc/results.h"
+#include "service/agent_info.h"
+#include "service/containers.h"
+#include "service/storage.h"
+
+struct fake_services fake_services;
+
+static void must(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+static void check_id(const char *id)
+{
+	struct error err;
+
+	must(id && decode_check_id(id, &err) == 0);
+}
+
+static void complete(struct completion completion, const void *result)
+{
+	struct error err;
+
+	fake_services.operations++;
+	if (fake_services.fail) {
+		error_set(&err, ERROR_STATE, EBUSY, "the fake was told to fail");
+		completion_fail(&completion, &err);
+	} else {
+		completion.done(completion.context, NULL, result);
+	}
+}
+
+/* ---- rpc/connection.c ---- */
+
+void rpc_connection_send(struct rpc_connection *connection, const void *bytes, size_t size)
+{
+	(void)connection;
+	fake_services.lines++;
+	must(buf_append(&fake_services.sent, bytes, size) == 0);
+}
+
+void rpc_connection_close(struct rpc_connection *connection)
+{
+	connection->closing = true;
+	fake_services.closed = true;
+}
+
+/* ---- service/agent_info.c ---- */
+
+const char *const agent_info_features[] = { "fake", NULL };
+
+void agent_info_read(struct agent_info *info)
+{
+	memset(info, 0, sizeof(*info));
+	fake_services.operations++;
+}
+
+/* ---- sys/steps.c ---- */
+
+uint64_t steps_written(const struct steps *steps)
+{
+	return steps->count;
+}
+
+/* ---- service/storage.c ---- */
+
+void storage_attach_volume(struct agent *agent, struct volume_attach *request, struct completion completion)
+{
+	static const struct volume_result result;
+	struct error err;
+
+	(void)agent;
+	check_id(request->id);
+	must(request->timeout_ms >= 1 && request->timeout_ms <= 600000);
+	if (volume_check(request, &err) < 0)
+		completion_fail(&completion, &err);
+	else
+		complete(completion, &result);
+}
+
+void storage_create_scratch(struct agent *agent, struct scratch_create *request, struct completion completion)
+{
+	static const struct scratch_result result;
+
+	(void)agent;
+	check_id(request->id);
+	must(!request->device.serial != !request->device.path);
+	must(request->timeout_ms >= 1 && request->timeout_ms <= 600000);
+	complete(completion, &result);
+}
+
+void storage_create_rootfs(struct agent *agent, struct rootfs_create *request, struct completion completion)
+{
+	static const struct rootfs_result result;
+
+	(void)agent;
+	check_id(request->id);
+	check_id(request->scratch);
+	must(request->lower_count >= 1 && request->lower_count <= COFFER_LOWER_MAX);
+	for (size_t i = 0; i < request->lower_count; i++)
+		check_id(request->lower[i]);
+	complete(completion, &result);
+}
+
+void storage_remove(struct agent *agent, enum object_kind kind, const char *id, struct completion completion)
+{
+	(void)agent;
+	must(kind < OBJECT_KINDS);
+	check_id(id);
+	complete(completion, NULL);
+}
+
+/* ---- service/containers.c ---- */
+
+static int check_config(json_object *json)
+{
+	struct decode_memory memory = { 0 };
+	struct config config;
+	struct error err;
+	int result = config_decode(json, &config, &memory, &err);
+
+	decode_free(&memory);
+	return result;
+}
+
+static int check_process(json_object *json)
+{
+	struct decode_memory memory = { 0 };
+	struct config_process process;
+	struct error err;
+	int result = config_decode_process(json, &process, &memory, &err);
+
+	decode_free(&memory);
+	return result;
+}
+
+void containers_create(struct agent *agent, const struct container_create *request, struct completion completion)
+{
+	static const struct container_result result;
+	struct error err;
+
+	(void)agent;
+	check_id(request->id);
+	check_id(request->rootfs);
+	if (check_config(request->config) < 0 || check_process(request->process) < 0) {
+		error_field(&err, "config", "is wrong");
+		completion_fail(&completion, &err);
+	} else {
+		complete(completion, &result);
+	}
+}
+
+void containers_exec(struct agent *agent, const struct container_exec *request, struct completion completion)
+{
+	static const struct container_result result;
+	struct error err;
+
+	(void)agent;
+	check_id(request->id);
+	check_id(request->exec);
+	if (check_process(request->process) < 0) {
+		error_field(&err, "process", "is wrong");
+		completion_fail(&completion, &err);
+	} else {
+		complete(completion, &result);
+	}
+}
+
+static void for_process(const char *id, const char *exec, struct completion completion)
+{
+	static const struct process_exit result;
+
+	check_id(id);
+	if (exec)
+		check_id(exec);
+	complete(completion, &result);
+}
+
+void containers_start(struct agent *agent, const char *id, struct completion completion)
+{
+	(void)agent;
+	for_process(id, NULL, completion);
+}
+
+void containers_signal(struct agent *agent, const char *id, const char *exec, int signal, bool all, struct completion completion)
+{
+	(void)agent;
+	must(signal >= 1 && signal <= 64);
+	must(!(all && exec));
+	for_process(id, exec, completion);
+}
+
+void containers_wait(struct agent *agent, const char *id, const char *exec, struct completion completion)
+{
+	(void)agent;
+	for_process(id, exec, completion);
+}
+
+void containers_resize(struct agent *agent, const char *id, const char *exec, unsigned width, unsigned height,
+		       struct completion completion)
+{
+	(void)agent;
+	must(width <= UINT16_MAX && height <= UINT16_MAX);
+	for_process(id, exec, completion);
+}
+
+void containers_remove(struct agent *agent, const char *id, bool force, struct completion completion)
+{
+	(void)agent, (void)force;
+	for_process(id, NULL, completion);
+}
+
+const char *containers_state(const struct container_object *container)
+{
+	(void)container;
+	return "created";
+}
+
+void jobs_set_fault(struct jobs *jobs, unsigned after)
+{
+	(void)jobs;
+	must(after <= 1000);
+}
