@@ -45,16 +45,8 @@ static const struct {
 	{ "/proc/self/fd/2", "/dev/stderr" },
 };
 
-/* Every transport and every disk that one of our hosts may offer; the rest is loaded by who needs it. */
-static const char *const boot_modules[] = {
-	"virtio_pci",  "vmw_vsock_virtio_transport",
-	"virtio_blk",  "?virtio_scsi",
-	"?sd_mod",     "?nvme",
-	"?hv_vmbus",   "?hv_sock",
-	"?hv_storvsc", "?pci_hyperv",
-	"?button",     "?evdev",
-	NULL,
-};
+/* What no device asks for: the power button's events. */
+static const char *const boot_modules[] = { "?evdev", NULL };
 
 /* ---- stage 1 ---- */
 
@@ -131,7 +123,7 @@ static int load_modules(struct error *err)
 	if (child == 0) {
 		struct error failure;
 
-		if (modules_load(boot_modules, &failure) == 0)
+		if (modules_load_drivers(&failure) == 0 && modules_load(boot_modules, &failure) == 0)
 			_exit(0);
 		log_error("%s", failure.message);
 		_exit(1);

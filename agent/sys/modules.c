@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "sys/modules.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "sys/libraries.h"
@@ -73,4 +75,51 @@ int modules_load(const char *const *names, struct error *err)
 	if (context)
 		lib.kmod_unref(context);
 	return result;
+}
+
+/* Every bus that a disk, a vsock or a power button of our hosts can be on. */
+static const char *const buses[] = { "acpi", "pci", "virtio", "vmbus", "scsi" };
+
+/* Each round finds the devices that the drivers of the round before have made: ACPI or PCI, virtio or vmbus, SCSI host, SCSI disk.
+ */
+#define DRIVER_ROUNDS 4
+
+static void load_for_bus(struct libraries *lib, struct kmod_ctx *context, const char *bus)
+{
+	char path[384], alias[1024];
+	struct dirent *entry;
+	struct error ignored;
+
+	if (text_format(path, sizeof(path), "/sys/bus/%s/devices", bus) < 0)
+		return;
+	auto_dir devices = opendir(path);
+	while (devices && (entry = readdir(devices))) {
+		if (entry->d_name[0] == '.' ||
+		    text_format(path, sizeof(path), "/sys/bus/%s/devices/%s/driver", bus, entry->d_name) < 0 ||
+		    access(path, F_OK) == 0)
+			continue;
+		if (text_format(path, sizeof(path), "/sys/bus/%s/devices/%s/modalias", bus, entry->d_name) < 0 ||
+		    text_read_file(path, alias, sizeof(alias)) <= 0)
+			continue;
+		if (load(lib, context, alias, true, &ignored) < 0)
+			log_debug("driver for %s: %s", alias, ignored.message);
+	}
+}
+
+int modules_load_drivers(struct error *err)
+{
+	struct libraries lib;
+	int result = libraries_open(&lib, LIBRARY_kmod, err);
+
+	if (result < 0)
+		return result;
+	struct kmod_ctx *context = lib.kmod_new(NULL, NULL);
+	if (!context)
+		return error_set(err, ERROR_INTERNAL, ENOMEM, "libkmod");
+	for (int round = 0; round < DRIVER_ROUNDS; round++) {
+		for (size_t i = 0; i < array_count(buses); i++)
+			load_for_bus(&lib, context, buses[i]);
+	}
+	lib.kmod_unref(context);
+	return 0;
 }

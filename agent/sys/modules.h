@@ -13,4 +13,10 @@
  */
 must_check int modules_load(const char *const *names, struct error *err);
 
+/*
+ * Loads the drivers of the devices that are there, as their modaliases ask for them, and then those of what these drivers found.
+ * A device without a driver in the initramfs is no error: whether something is missing shows when it is used.  For workers.
+ */
+must_check int modules_load_drivers(struct error *err);
+
 #endif
