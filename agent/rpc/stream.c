@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "coffer/protocol.h"
+#include "rpc/call.h"
 #include "rpc/frame.h"
 #include "rpc/request.h"
 #include "service/containers.h"
@@ -260,12 +261,19 @@ static void input(struct rpc_connection *connection)
 		const char *bytes = buf_bytes(&connection->in);
 		size_t length = buf_length(&connection->in);
 		const char *newline = length ? memchr(bytes, '\n', length) : NULL;
+		size_t line = newline ? (size_t)(newline - bytes) : length;
 
-		if (!newline && length >= COFFER_LINE_MAX)
-			connection->dead = true;
+		if (line >= COFFER_LINE_MAX) {
+			struct error err;
+
+			error_set(&err, ERROR_TOO_LARGE, EMSGSIZE, "a line has at most %u bytes", COFFER_LINE_MAX);
+			error_step(&err, "open the stream");
+			rpc_call_refuse(connection, "null", &err);
+			rpc_connection_close(connection);
+			return;
+		}
 		if (!newline)
 			return;
-		size_t line = (size_t)(newline - bytes);
 		open_line(connection, bytes, line);
 		buf_consume(&connection->in, line + 1);
 		stream = connection->state;
