@@ -45,8 +45,8 @@ static const struct {
 	{ "/proc/self/fd/2", "/dev/stderr" },
 };
 
-/* What no device asks for: the power button's events. */
-static const char *const boot_modules[] = { "?evdev", NULL };
+/* What no device asks for at boot: the disks that will be plugged, and the power button's events. */
+static const char *const boot_modules[] = { "virtio_blk", "?evdev", NULL };
 
 /* ---- stage 1 ---- */
 

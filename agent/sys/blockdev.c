@@ -19,6 +19,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "coffer/protocol.h"
+#include "sys/modules.h"
 
 static uint64_t now_ms(void)
 {
@@ -111,6 +112,7 @@ static int wait_for(const struct blockdev_name *name, unsigned timeout_ms, char 
 {
 	uint64_t deadline = now_ms() + timeout_ms;
 	fd_auto events = listen_for_uevents(err);
+	bool came = true; /* as if an event had come: the first search loads drivers too */
 	char scrap[4096];
 
 	if (events < 0)
@@ -126,13 +128,18 @@ static int wait_for(const struct blockdev_name *name, unsigned timeout_ms, char 
 		if (now >= deadline)
 			return error_set(err, ERROR_NO_DEVICE, ENODEV, "%s %s did not appear within %u ms",
 					 name->serial ? "serial" : "device", name->serial ? name->serial : name->path, timeout_ms);
+		/* There is no udev: a disk behind a controller that was plugged just now (SCSI, NVMe) has nobody else to load its
+		 * driver. */
+		if (came && modules_load_drivers(err) < 0)
+			return err->errnum > 0 ? -err->errnum : -EINVAL;
+		came = false;
 		/* An attribute may be filled in just after its event: look again at least every 100 ms. */
 		struct pollfd wake = { .fd = events, .events = POLLIN };
 		uint64_t left = deadline - now;
 		if (poll(&wake, 1, left < 100 ? (int)left : 100) < 0 && errno != EINTR)
 			return error_set(err, ERROR_INTERNAL, errno, "wait for device events");
 		while (recv(events, scrap, sizeof(scrap), 0) >= 0)
-			;
+			came = true;
 	}
 }
 

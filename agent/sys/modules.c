@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -10,12 +11,30 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "sys/libraries.h"
+#include "sys/paths.h"
 
-/* /sys/module has a folder for what is loaded and for most of what is built in, with '-' written as '_'. */
+/* What has been asked for once, with success, has an empty file here: libkmod need not be opened to find it built in, or absent. */
+#define SETTLED "/run/coffer/modules"
+
+static void settle(const char *name)
+{
+	char path[128];
+	struct error ignored;
+
+	if (paths_mkdirs(SETTLED, 0700, &ignored) < 0 || text_format(path, sizeof(path), SETTLED "/%s", name) < 0)
+		return;
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* /sys/module has a folder for what is loaded and for some of what is built in, with '-' written as '_'. */
 static bool is_present(const char *name)
 {
 	char path[128];
 
+	if (text_format(path, sizeof(path), SETTLED "/%s", name) == 0 && access(path, F_OK) == 0)
+		return true;
 	if (text_format(path, sizeof(path), "/sys/module/%s", name) < 0)
 		return false;
 	for (char *c = path + strlen("/sys/module/"); *c; c++) {
@@ -71,6 +90,8 @@ int modules_load(const char *const *names, struct error *err)
 				return error_set(err, ERROR_INTERNAL, ENOMEM, "libkmod");
 		}
 		result = load(&lib, context, name, optional, err);
+		if (result == 0)
+			settle(name);
 	}
 	if (context)
 		lib.kmod_unref(context);
