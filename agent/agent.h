@@ -24,6 +24,7 @@ struct agent {
 	const char *listen;                     /* NULL: vsock; else a directory for Unix sockets (tests) */
 };
 
+#define AGENT_DESCRIPTORS 65536 /* the agent's own limit; a container starts with a soft limit of 1024 */
 #define AGENT_VERSION "0.1.0"
 
 #endif

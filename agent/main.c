@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/reboot.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -80,6 +81,15 @@ static void open_log(struct agent *agent)
 	log_open(STDERR_FILENO, agent->listen ? -1 : open("/dev/kmsg", O_WRONLY | O_CLOEXEC), &agent->log);
 }
 
+/* Each process has four descriptors of ours; the kernel starts init with a limit of 1024. */
+static void raise_limits(void)
+{
+	const struct rlimit limit = { AGENT_DESCRIPTORS, AGENT_DESCRIPTORS };
+
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		log_warning("limit of descriptors: %s", strerror(errno));
+}
+
 /* Without these the agent would be the one that the kernel kills first, or dumps with what it knows. */
 static void protect_self(void)
 {
@@ -129,6 +139,7 @@ int main(int argc, char **argv)
 	open_log(&agent);
 	boot_read_command_line();
 	protect_self();
+	raise_limits();
 	if (result == 0)
 		result = serve(&agent, &err);
 	if (result < 0)

@@ -27,7 +27,8 @@
 #include "container/terminal.h"
 #include "sys/paths.h"
 
-#define PASSWD_MAX (1024u * 1024u)
+#define PASSWD_MAX        (1024u * 1024u)
+#define USUAL_DESCRIPTORS 1024u
 
 static void report(int sync, const struct error *error, int master)
 {
@@ -73,6 +74,14 @@ static int set_limits(const struct stage *stage, struct error *err)
 {
 	const struct decode_list *list = stage->process->has_rlimits ? &stage->process->rlimits : &stage->config->rlimits;
 	const struct config_rlimit *limits = list->items;
+	struct rlimit descriptors;
+
+	/* The agent's own soft limit is higher than programs that use select() expect. */
+	if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0 && descriptors.rlim_cur > USUAL_DESCRIPTORS) {
+		descriptors.rlim_cur = USUAL_DESCRIPTORS;
+		if (setrlimit(RLIMIT_NOFILE, &descriptors) < 0)
+			return error_set(err, ERROR_CONTAINER, errno, "set the limit of descriptors");
+	}
 
 	for (size_t i = 0; i < list->count; i++) {
 		struct rlimit limit = { .rlim_cur = limits[i].soft, .rlim_max = limits[i].hard };

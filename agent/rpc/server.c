@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -17,13 +18,32 @@
 
 /* Answers that wait for a peer that does not read. */
 #define CONTROL_OUT_LIMIT (4u * 1024u * 1024u)
+#define PAUSE_MS          200u
 
 struct rpc_server {
 	struct agent *agent;
 	struct loop_watch control, stream;
+	struct loop_timer pause; /* out of descriptors: listening goes on a moment later */
 	struct rpc_connection *connections;
 	unsigned count;
 };
+
+/* With no descriptor left, the waiting connection would wake the loop for ever. */
+static void pause_listening(struct rpc_server *server, int errnum)
+{
+	log_warning("accept: %s", strerror(errnum));
+	loop_change(server->agent->loop, &server->control, 0);
+	loop_change(server->agent->loop, &server->stream, 0);
+	loop_arm(server->agent->loop, &server->pause, PAUSE_MS);
+}
+
+static void go_on_listening(struct loop_timer *timer)
+{
+	struct rpc_server *server = timer->context;
+
+	loop_change(server->agent->loop, &server->control, EPOLLIN);
+	loop_change(server->agent->loop, &server->stream, EPOLLIN);
+}
 
 static void accept_on(struct loop_watch *watch, uint32_t events)
 {
@@ -34,7 +54,7 @@ static void accept_on(struct loop_watch *watch, uint32_t events)
 	(void)events;
 	if (fd < 0) {
 		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-			log_warning("accept: errno %d", errno);
+			pause_listening(server, errno);
 		return;
 	}
 	if (server->count >= COFFER_CONNECTIONS_MAX) {
@@ -83,6 +103,7 @@ int rpc_server_new(struct agent *agent, struct rpc_server **made, struct error *
 		return error_set(err, ERROR_INTERNAL, ENOMEM, "server");
 	server->agent = agent;
 	server->control.fd = server->stream.fd = -1;
+	server->pause = (struct loop_timer){ .fire = go_on_listening, .context = server };
 	int result = listen_on(server, &server->stream, COFFER_PORT_STREAM, err);
 	if (result == 0)
 		result = listen_on(server, &server->control, COFFER_PORT_CONTROL, err);
@@ -98,6 +119,7 @@ void rpc_server_free(struct rpc_server *server)
 {
 	while (server->connections)
 		rpc_connection_free(server->connections);
+	loop_disarm(server->agent->loop, &server->pause);
 	loop_remove(server->agent->loop, &server->control);
 	loop_remove(server->agent->loop, &server->stream);
 	close_fd(&server->control.fd);

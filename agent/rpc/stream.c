@@ -16,14 +16,15 @@
 #define PIECE         (32u * 1024u) /* bytes of one frame that we send */
 #define OUT_HIGH      (128u * 1024u)
 #define LOG_PERIOD_MS 100u
+#define LINGER_MS     5000u
 
 struct stream {
 	struct rpc_connection *connection;
 	struct process_sink sink;
 	bool log; /* the agent's log instead of a process */
 	uint64_t log_position;
-	struct loop_timer log_timer;
-	bool ended[2]; /* end of file was sent for stdout, stderr */
+	struct loop_timer timer; /* of the log: look for more; else: the host had its time to close */
+	bool ended[2];           /* end of file was sent for stdout, stderr */
 	bool terminal;
 };
 
@@ -87,11 +88,15 @@ static void pump_log(struct stream *stream)
 	}
 }
 
-static void log_tick(struct loop_timer *timer)
+static void tick(struct loop_timer *timer)
 {
 	struct stream *stream = timer->context;
 	struct rpc_connection *connection = stream->connection;
 
+	if (!stream->log) {
+		rpc_connection_close(connection); /* may free the stream */
+		return;
+	}
 	loop_arm(connection->agent->loop, timer, LOG_PERIOD_MS);
 	connection->busy = true;
 	pump_log(stream);
@@ -154,8 +159,11 @@ static void pump(struct stream *stream)
 	}
 	pump_output(stream, 0);
 	pump_output(stream, 1);
-	if (stream->ended[0] && stream->ended[1])
-		connection->closing = true;
+	/* What the host still sends would break a connection that was closed now, and with it output that is on its way. */
+	if (stream->ended[0] && stream->ended[1] && !stream->timer.armed) {
+		process_detach(&stream->sink);
+		loop_arm(connection->agent->loop, &stream->timer, LINGER_MS);
+	}
 }
 
 static void sink_ready(struct process_sink *sink)
@@ -217,7 +225,7 @@ static struct stream *open_stream(struct rpc_connection *connection, struct rpc_
 	}
 	stream->connection = connection;
 	stream->sink = (struct process_sink){ .ready = sink_ready, .context = stream };
-	stream->log_timer = (struct loop_timer){ .fire = log_tick, .context = stream };
+	stream->timer = (struct loop_timer){ .fire = tick, .context = stream };
 	if (find(stream, &params, err) < 0) {
 		free(stream);
 		return NULL;
@@ -278,7 +286,7 @@ static void input(struct rpc_connection *connection)
 		buf_consume(&connection->in, line + 1);
 		stream = connection->state;
 		if (stream && stream->log)
-			loop_arm(connection->agent->loop, &stream->log_timer, LOG_PERIOD_MS);
+			loop_arm(connection->agent->loop, &stream->timer, LOG_PERIOD_MS);
 	}
 	if (stream && !connection->dead)
 		pump(stream);
@@ -296,7 +304,7 @@ static void closed(struct rpc_connection *connection)
 
 	if (!stream)
 		return;
-	loop_disarm(connection->agent->loop, &stream->log_timer);
+	loop_disarm(connection->agent->loop, &stream->timer);
 	process_detach(&stream->sink);
 	free(stream);
 }

@@ -447,6 +447,11 @@ static int prepare_exec(struct launching *launching, const struct container_exec
 		snprintf(err->field, sizeof(err->field), "exec");
 		return result;
 	}
+	unsigned count = 0;
+	for (const struct process *exec = container->execs; exec; exec = exec->next)
+		count++;
+	if (count >= COFFER_EXECS_MAX)
+		return error_set(err, ERROR_BUSY, EAGAIN, "the container has %u execs", count);
 	launching->container = container;
 	launching->exec = true;
 	launching->target = container->first->pid;

@@ -26,6 +26,7 @@
 #define COFFER_CONNECTIONS_MAX 128             /* open at once, control and stream together */
 #define COFFER_REQUESTS_MAX    256             /* in flight on one connection; more are answered `busy` */
 #define COFFER_JOBS_MAX        64              /* workers at once in the whole agent; more wait in a queue */
+#define COFFER_EXECS_MAX       256             /* in one container, ended ones that nobody has waited for included */
 #define COFFER_OBJECTS_MAX     1024            /* volumes, scratches, root file systems, containers: of each */
 
 /* A frame on a stream connection, after the opening line and its answer.  Integers are little-endian. */

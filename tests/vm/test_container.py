@@ -42,6 +42,10 @@ def test_process_settings(pod):
     assert set(groups.split()) == {"1001", "5", "6"}
 
 
+def test_a_usual_limit_of_descriptors(pod):
+    assert pod.sh("ulimit -n; ulimit -Hn").split() == ["1024", "65536"]
+
+
 def test_no_capabilities_unless_named(pod):
     found = status(pod)
     assert {found[key] for key in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
@@ -238,6 +242,21 @@ def test_a_slow_reader_slows_nobody_else(pod):
     pod.remove(name)
 
 
+def test_input_after_the_end_breaks_nothing(pod):
+    """A host that is still sending when the process has ended gets all of the output, and no broken connection."""
+    name = pod.create("sh", "-c", "head -c 300000 /dev/zero | tr '\\0' z")
+    with pod.machine.stream(name) as stream:
+        pod.machine.call("container.start", id=name)
+        for _ in range(20):
+            stream.write(b"late" * 1000)
+        assert len(stream.read_all()[0]) == 300000
+        for _ in range(20):
+            stream.write(b"later" * 1000)
+            time.sleep(0.02)
+        stream.end()
+    pod.remove(name)
+
+
 def test_a_stream_can_be_taken_up_again(pod):
     name = pod.create("sh", "-c", "echo one; read x; echo two $x")
     first = pod.machine.stream(name)
@@ -328,6 +347,24 @@ def test_many_execs_at_once(pod):
         waits = [control.post("container.wait", {"id": name, "exec": f"e{i}"}) for i in range(30)]
         assert [control.answer(number)["exit_code"] for number in waits] == list(range(30))
     assert pod.machine.call("container.list")["containers"][0]["execs"] == []
+    pod.remove(name)
+
+
+def test_execs_have_a_limit(pod):
+    name = pod.start("sleep", "1000")
+    with pod.machine.connect(timeout=200) as control:
+        posted = [control.post("container.exec", {"id": name, "exec": f"e{i}", "process": {"args": ["true"], "stdio": "null"}}) for i in range(250)]
+        for number in posted:
+            control.answer(number)
+        posted = [control.post("container.exec", {"id": name, "exec": f"f{i}", "process": {"args": ["true"], "stdio": "null"}}) for i in range(10)]
+        refused = 0
+        for number in posted:
+            try:
+                control.answer(number)
+            except Refused as busy:
+                assert busy.name == "busy"
+                refused += 1
+    assert refused == 4
     pod.remove(name)
 
 
