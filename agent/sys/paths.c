@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -141,16 +142,46 @@ int paths_mkdirs(const char *path, mode_t mode, struct error *err)
 	return 0;
 }
 
+/* Directories that hold what cannot be removed, a mount for example: they are not entered again. */
+struct stuck {
+	ino_t *inodes;
+	size_t count;
+};
+
+static bool is_stuck(const struct stuck *stuck, ino_t inode)
+{
+	for (size_t i = 0; i < stuck->count; i++) {
+		if (stuck->inodes[i] == inode)
+			return true;
+	}
+	return false;
+}
+
+static int add_stuck(struct stuck *stuck, int directory)
+{
+	struct stat status;
+	ino_t *inodes = realloc(stuck->inodes, (stuck->count + 1) * sizeof(*inodes));
+
+	if (!inodes)
+		return -ENOMEM;
+	stuck->inodes = inodes;
+	if (fstat(directory, &status) < 0)
+		return -errno;
+	inodes[stuck->count++] = status.st_ino;
+	return 0;
+}
+
 /*
  * Unlinks every entry of the directory.  At the first one that is a directory with content, returns a descriptor of that, to be
- * emptied first; -ENOENT when none is left to enter.
+ * emptied first; -ENOENT when none is left to enter, with the number of entries that stay by *left.
  */
-static int remove_entries(int directory, dev_t device, unsigned *stubborn)
+static int remove_entries(int directory, dev_t device, const struct stuck *stuck, unsigned *left)
 {
 	fd_auto copy = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	auto_dir stream = copy >= 0 ? fdopendir(copy) : NULL;
 	struct dirent *entry;
 
+	*left = 0;
 	if (!stream)
 		return -errno;
 	copy = -1; /* closedir closes it */
@@ -165,13 +196,11 @@ static int remove_entries(int directory, dev_t device, unsigned *stubborn)
 			continue;
 		int next = -1;
 		/* Another device is a mount: what is behind it is not ours to delete. */
-		if (status.st_dev != device)
-			continue;
-		if (S_ISDIR(status.st_mode) && errno == ENOTEMPTY && *stubborn == 0)
+		if (S_ISDIR(status.st_mode) && errno == ENOTEMPTY && status.st_dev == device && !is_stuck(stuck, status.st_ino))
 			next = openat(directory, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (next >= 0)
 			return next;
-		++*stubborn;
+		++*left;
 	}
 	return -ENOENT;
 }
@@ -179,30 +208,36 @@ static int remove_entries(int directory, dev_t device, unsigned *stubborn)
 /*
  * Removes what is in the directory `fd` (which it takes) and, at the end, lets it go.  A container decides how deep its tree is, so
  * there is no recursion and no path: one level at a time is entered by descriptor and left by "..".  Nothing else runs in a
- * tree that is being removed.  An entry that cannot be removed is skipped once (`stubborn`), so the walk always ends.
+ * tree that is being removed.  A directory is entered again only while something in it goes, so the walk always ends.
  */
-static int empty_directory(int fd, dev_t device, struct error *err)
+static int empty_directory(int fd, dev_t device, struct stuck *stuck, struct error *err)
 {
-	unsigned depth = 0, stubborn = 0;
 	fd_auto current = fd;
+	unsigned depth = 0, left;
 
 	for (;;) {
-		int next = remove_entries(current, device, &stubborn);
+		int next = remove_entries(current, device, stuck, &left);
 
 		if (next < 0 && next != -ENOENT)
 			return error_set(err, ERROR_TEARDOWN, -next, "read a directory to remove");
 		if (next == -ENOENT && depth == 0)
 			break;
-		if (next == -ENOENT)
-			next = openat(current, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC), depth--;
-		else
+		if (next == -ENOENT) {
+			int result = left > 0 ? add_stuck(stuck, current) : 0;
+
+			if (result < 0)
+				return error_set(err, ERROR_TEARDOWN, -result, "leave a directory");
+			next = openat(current, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+			depth--;
+		} else {
 			depth++;
+		}
 		if (next < 0)
 			return error_set(err, ERROR_TEARDOWN, errno, "leave a directory");
 		close_fd(&current);
 		current = next;
 	}
-	return stubborn ? error_set(err, ERROR_TEARDOWN, EBUSY, "%u entries could not be removed", stubborn) : 0;
+	return left ? error_set(err, ERROR_TEARDOWN, EBUSY, "%u entries could not be removed", left) : 0;
 }
 
 int paths_remove_tree(int parent, const char *name, bool itself, struct error *err)
@@ -214,7 +249,9 @@ int paths_remove_tree(int parent, const char *name, bool itself, struct error *e
 		return errno == ENOENT ? 0 : error_set(err, ERROR_TEARDOWN, errno, "open %s to remove it", name);
 	if (fstat(fd, &status) < 0)
 		return error_set(err, ERROR_TEARDOWN, errno, "look at %s", name);
-	int result = empty_directory(take_fd(&fd), status.st_dev, err);
+	struct stuck stuck = { 0 };
+	int result = empty_directory(take_fd(&fd), status.st_dev, &stuck, err);
+	free(stuck.inodes);
 	if (result < 0 || !itself)
 		return result;
 	if (unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT)

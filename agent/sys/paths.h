@@ -24,7 +24,10 @@ must_check int paths_open_parent(int root, const char *path, const char **name, 
 
 /* mkdir -p for the agent's own paths. */
 must_check int paths_mkdirs(const char *path, mode_t mode, struct error *err);
-/* Deletes what is in the directory, on its file system only; the directory too, if `itself`.  -ENOENT is success. */
+/*
+ * Deletes what is in the directory, on its file system only; the directory too, if `itself`.  -ENOENT is success.  What cannot be
+ * removed (mount points, for example) stays with the directories above it, all else goes, and the error is ERROR_TEARDOWN, EBUSY.
+ */
 must_check int paths_remove_tree(int parent, const char *name, bool itself, struct error *err);
 
 #endif
