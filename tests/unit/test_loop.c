@@ -142,17 +142,23 @@ static void the_end_of_a_pipe_comes_too(void **state)
 	assert_string_equal(t.order, "h");
 }
 
+static void ask_for_it(struct loop_timer *timer)
+{
+	(void)timer;
+	note('t');
+	loop_change(t.loop, &t.watches[0], EPOLLIN);
+}
+
 static void what_is_not_asked_for_does_not_come(void **state)
 {
 	(void)state;
 	watch(0, read_and_note);
 	loop_change(t.loop, &t.watches[0], 0);
 	write_to(0);
-	run(50);
-	assert_string_equal(t.order, "");
-	loop_change(t.loop, &t.watches[0], EPOLLIN);
+	t.timers[0].fire = ask_for_it;
+	loop_arm(t.loop, &t.timers[0], 50);
 	run(5000);
-	assert_string_equal(t.order, "0");
+	assert_string_equal(t.order, "t0");
 }
 
 static void what_is_removed_does_not_come(void **state)
@@ -460,8 +466,6 @@ static void an_end_may_start_another_child(void **state)
 	t.children[2].exited = exited_unless_removed;
 	run(5000);
 	assert_non_null(strchr(t.order, 'n'));
-	if (!strchr(t.order, 'B'))
-		run(5000);
 	assert_non_null(strchr(t.order, 'B'));
 }
 
