@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "coffer/protocol.h"
+#include "sys/rights.h"
 #include "sys/rollback.h"
 
 #define TEARDOWN_DEADLINE_MS 60000u
@@ -75,28 +76,9 @@ void jobs_set_claims(struct jobs *jobs, int (*claimed)(void *context, const char
 
 static int say(int socket, const struct message *message, size_t size, int fd, struct error *err)
 {
-	struct iovec part = { .iov_base = (void *)message, .iov_len = size };
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct msghdr header = { .msg_iov = &part, .msg_iovlen = 1 };
+	int result = rights_send(socket, message, size, fd);
 
-	if (fd >= 0) {
-		header.msg_control = control.bytes;
-		header.msg_controllen = sizeof(control.bytes);
-		struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
-
-		rights->cmsg_level = SOL_SOCKET;
-		rights->cmsg_type = SCM_RIGHTS;
-		rights->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(rights), &fd, sizeof(int));
-	}
-	while (sendmsg(socket, &header, MSG_NOSIGNAL) < 0) {
-		if (errno != EINTR)
-			return error_set(err, ERROR_INTERNAL, errno, "tell the agent");
-	}
-	return 0;
+	return result < 0 ? error_set(err, ERROR_INTERNAL, -result, "tell the agent") : 0;
 }
 
 /* Test builds: dies as if a library had crashed, at a point that the test chose. */
@@ -291,26 +273,11 @@ static void hear(struct job *job, struct message *message, size_t size, int fd)
 static void drain(struct job *job)
 {
 	struct message message;
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control;
+	ssize_t size;
+	int fd;
 
-	for (;;) {
-		struct iovec part = { .iov_base = &message, .iov_len = sizeof(message) };
-		struct msghdr header = {
-			.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control)
-		};
-		ssize_t size = recvmsg(job->watch.fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-		int fd = -1;
-
-		if (size <= 0)
-			return;
-		struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
-		if (rights && rights->cmsg_level == SOL_SOCKET && rights->cmsg_type == SCM_RIGHTS)
-			memcpy(&fd, CMSG_DATA(rights), sizeof(int));
+	while ((size = rights_receive(job->watch.fd, &message, sizeof(message), MSG_DONTWAIT, &fd)) > 0)
 		hear(job, &message, (size_t)size, fd);
-	}
 }
 
 void jobs_drain(struct jobs *jobs)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "coffer/protocol.h"
 
 /* The keys of one open object, as hashes: an equal hash counts as the same key.  A collision of two
@@ -38,17 +39,6 @@ static void skip_space(struct scanner *s)
 		s->at++;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* The four digits behind "\u"; -1 when they are not there. */
 static int32_t read_unit(struct scanner *s)
 {
@@ -57,7 +47,7 @@ static int32_t read_unit(struct scanner *s)
 	if (s->end - s->at < 4)
 		return -1;
 	for (int i = 0; i < 4; i++) {
-		int digit = hex_digit(s->at[i]);
+		int digit = text_hex_digit(s->at[i]);
 
 		if (digit < 0)
 			return -1;

@@ -9,7 +9,7 @@
 
 #include "base/cleanup.h"
 
-static int hex_value(char c)
+int text_hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
@@ -29,7 +29,7 @@ long text_from_hex(const char *hex, uint8_t *bytes, size_t size)
 	if (length / 2 > size)
 		return -EMSGSIZE;
 	for (size_t i = 0; i < length / 2; i++) {
-		int high = hex_value(hex[2 * i]), low = hex_value(hex[2 * i + 1]);
+		int high = text_hex_digit(hex[2 * i]), low = text_hex_digit(hex[2 * i + 1]);
 
 		if (high < 0 || low < 0)
 			return -EINVAL;

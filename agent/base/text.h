@@ -9,6 +9,8 @@
 
 /* Small codecs between text and bytes.  All bounded by the caller's array; none allocates. */
 
+/* The value of one hex digit, either case; -1: none. */
+int text_hex_digit(char c);
 /* Hex digits, either case, an even number of them.  Returns the number of bytes; -EINVAL, -EMSGSIZE. */
 must_check long text_from_hex(const char *hex, uint8_t *bytes, size_t size);
 /* Lower case; `hex` has room for 2 * count + 1. */

@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "container/groups.h"
 #include "container/stage.h"
+#include "sys/rights.h"
 
 /* A cgroup namespace's root is the cgroup that its maker is in: with CLONE_INTO_CGROUP, the container's. */
 static pid_t clone_child(unsigned long namespaces, int cgroup)
@@ -44,24 +45,10 @@ static int set_oom_score(const struct launch *launch, struct error *err)
 static int receive_report(int sync, int *master, struct error *err)
 {
 	struct stage_report report;
-	struct iovec part = { .iov_base = &report, .iov_len = sizeof(report) };
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct msghdr header = {
-		.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control)
-	};
-	ssize_t got;
+	ssize_t got = rights_receive(sync, &report, sizeof(report), 0, master);
 
-	do
-		got = recvmsg(sync, &header, MSG_CMSG_CLOEXEC);
-	while (got < 0 && errno == EINTR);
 	if (got != (ssize_t)sizeof(report))
 		return error_set(err, ERROR_CONTAINER, 0, "the process ended while it was prepared");
-	struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
-	if (rights && rights->cmsg_level == SOL_SOCKET && rights->cmsg_type == SCM_RIGHTS)
-		memcpy(master, CMSG_DATA(rights), sizeof(int));
 	if (!report.failed)
 		return 0;
 	*err = report.error;

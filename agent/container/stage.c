@@ -26,6 +26,7 @@
 #include "container/rootfs.h"
 #include "container/terminal.h"
 #include "sys/paths.h"
+#include "sys/rights.h"
 
 #define PASSWD_MAX        (1024u * 1024u)
 #define USUAL_DESCRIPTORS 1024u
@@ -33,27 +34,11 @@
 static void report(int sync, const struct error *error, int master)
 {
 	struct stage_report message = { .failed = error != NULL };
-	struct iovec part = { .iov_base = &message, .iov_len = sizeof(message) };
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct msghdr header = { .msg_iov = &part, .msg_iovlen = 1 };
 
 	if (error)
 		message.error = *error;
-	if (master >= 0) {
-		header.msg_control = control.bytes;
-		header.msg_controllen = sizeof(control.bytes);
-		struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
-
-		rights->cmsg_level = SOL_SOCKET;
-		rights->cmsg_type = SCM_RIGHTS;
-		rights->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(rights), &master, sizeof(int));
-	}
 	/* If the worker is gone there is nobody to tell, and nobody who will open the gate. */
-	if (sendmsg(sync, &header, MSG_NOSIGNAL) < 0)
+	if (rights_send(sync, &message, sizeof(message), master) < 0)
 		_exit(125);
 }
 
