@@ -288,12 +288,12 @@ static void arm(int i, uint64_t ms)
 static void timers_fire_in_order(void **state)
 {
 	(void)state;
-	arm(0, 40);
-	arm(1, 10);
-	arm(2, 60);
-	arm(3, 10);
+	arm(0, 200);
+	arm(1, 100);
+	arm(2, 300);
+	arm(3, 100);
 	arm(4, 0);
-	run(100);
+	run(400);
 	assert_string_equal(t.order, "41302");
 }
 
@@ -318,7 +318,7 @@ static void timers_can_be_disarmed_and_armed_anew(void **state)
 	loop_disarm(t.loop, &t.timers[1]);
 	arm(0, 40);                        /* later than it was */
 	loop_disarm(t.loop, &t.timers[5]); /* never armed */
-	run(80);
+	run(200);
 	assert_string_equal(t.order, "20");
 }
 
@@ -413,16 +413,23 @@ static void a_child_that_is_killed(void **state)
 /* Ends that come together are one signal: all are reaped, those of nobody too. */
 static void many_ends_in_one_signal(void **state)
 {
+	pid_t pids[100];
+	siginfo_t info;
+
 	(void)state;
 	for (int i = 0; i < 100; i++) {
-		if (fork() == 0)
+		pids[i] = fork();
+		if (pids[i] == 0)
 			_exit(0);
 	}
 	spawn(0, 1);
 	spawn(1, 2);
 	spawn(2, 3);
-	usleep(50000); /* all have ended by now */
-	run(200);
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(waitid(P_PID, (id_t)pids[i], &info, WEXITED | WNOWAIT), 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(waitid(P_PID, (id_t)t.children[i].pid, &info, WEXITED | WNOWAIT), 0);
+	run(5000);
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 	assert_int_equal(errno, ECHILD);
 	assert_non_null(strchr(t.order, 'A'));
@@ -432,10 +439,13 @@ static void many_ends_in_one_signal(void **state)
 
 static void a_child_that_nobody_waits_for_any_more(void **state)
 {
+	siginfo_t info;
+
 	(void)state;
 	spawn(0, 1);
 	loop_remove_child(t.loop, &t.children[0]);
 	loop_remove_child(t.loop, &t.children[0]);
+	assert_int_equal(waitid(P_PID, (id_t)t.children[0].pid, &info, WEXITED | WNOWAIT), 0);
 	run(100);
 	assert_null(strchr(t.order, 'A'));
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* reaped all the same */
