@@ -216,6 +216,17 @@ static int read_line(struct client *client, int64_t end, const char **line, size
 	}
 }
 
+/* For a person: what was asked, what was being done, and the field to blame where the message is about one. */
+static int name_call(struct error *err, const char *method)
+{
+	bool field = err->field[0] && (err->code == ERROR_PARAMS || err->code == ERROR_UNSUPPORTED_FIELD);
+	char place[sizeof(err->step) + sizeof(err->field) + 4];
+
+	snprintf(place, sizeof(place), "%s%s%s%s", err->step[0] ? ": " : "", err->step, field ? ": " : "", field ? err->field : "");
+	err->step[0] = err->field[0] = '\0';
+	return error_wrap(err, "%s%s", method, place);
+}
+
 int client_call_within(struct client *client, int milliseconds, const char *method, const char *params, json_object **answer,
 		       struct error *err)
 {
@@ -242,7 +253,7 @@ int client_call_within(struct client *client, int milliseconds, const char *meth
 			return error_wrap(err, "%s", method);
 	}
 	if (result < 0)
-		return error_wrap(err, "%s", method);
+		return name_call(err, method);
 	if (answer)
 		*answer = result_json;
 	else

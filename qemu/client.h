@@ -35,8 +35,8 @@ void client_close(struct client *client);
 
 /*
  * One request and its answer.  `params` is the text of one JSON object, or NULL.  *answer is the result, the caller's to put; it
- * may be NULL for one that is not needed.  An error of the agent's comes back in `err` with its code, step and field, and as it
- * stood on the wire in client->error.  Answers to client_send'ed requests must not be outstanding.
+ * may be NULL for one that is not needed.  An error of the agent's comes back in `err` with its code and errno, step and field
+ * within the message, and as it stood on the wire in client->error.  Answers to client_send'ed requests must not be outstanding.
  */
 must_check int client_call(struct client *client, const char *method, const char *params, json_object **answer, struct error *err);
 /* The same with a time limit. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/scan.h"
 #include "qemu/fail.h"
 #include "qemu/file.h"
 #include "qemu/terminal.h"
@@ -96,6 +97,37 @@ int config_write(struct encode *e, const struct options *options, const char *id
 	return result;
 }
 
+/* JSON carries UTF-8 only; the encoder would put U+FFFD for other bytes, and the program would get another argument than was given.
+ */
+static int check_utf8(const char *text, struct error *err)
+{
+	struct buf quoted = { 0 };
+	struct error ignored;
+	int result = buf_printf(&quoted, "\"%s\"", text);
+
+	if (result < 0)
+		return error_set(err, ERROR_HOST, -result, "arguments");
+	char *bytes = quoted.data + quoted.start;
+	for (size_t i = 1; i + 1 < buf_length(&quoted); i++) {
+		if ((unsigned char)bytes[i] < 0x20 || bytes[i] == '"' || bytes[i] == '\\')
+			bytes[i] = 'x';
+	}
+	result = scan_json(bytes, buf_length(&quoted), &ignored);
+	buf_free(&quoted);
+	return result < 0 ? fail_set(err, EILSEQ, "'%s' is not UTF-8, and JSON carries nothing else", text) : 0;
+}
+
+static int check_texts(const struct options *options, struct error *err)
+{
+	int result = options->cwd ? check_utf8(options->cwd, err) : 0;
+
+	for (size_t i = 0; i < options->rest_count && result == 0; i++)
+		result = check_utf8(options->rest[i], err);
+	for (size_t i = 0; i < options->env.count && result == 0; i++)
+		result = check_utf8(options->env.items[i], err);
+	return result;
+}
+
 static bool is_given(const struct options *options, const char *name)
 {
 	size_t length = strlen(name);
@@ -164,7 +196,10 @@ static int write_user(struct encode *e, const char *user, struct error *err)
 int config_process(struct encode *e, const struct options *options, bool log, struct error *err)
 {
 	unsigned width, height;
+	int result = check_texts(options, err);
 
+	if (result < 0)
+		return result;
 	encode_open(e, "process", '{');
 	encode_open(e, "args", '[');
 	for (size_t i = 0; i < options->rest_count; i++)
@@ -173,7 +208,7 @@ int config_process(struct encode *e, const struct options *options, bool log, st
 	write_env(e, options);
 	if (options->cwd)
 		encode_string(e, "cwd", options->cwd);
-	int result = write_user(e, options->user, err);
+	result = write_user(e, options->user, err);
 	if (options->tty) {
 		encode_bool(e, "terminal", true);
 		if (terminal_size(&width, &height)) {

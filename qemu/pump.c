@@ -60,7 +60,7 @@ static int read_stdin(struct state *state, struct error *err)
 
 	if (!room)
 		return error_set(err, ERROR_HOST, ENOMEM, "standard input");
-	ssize_t got = read(STDIN_FILENO, room, COFFER_FRAME_MAX);
+	ssize_t got = read(STDIN_FILENO, room, stream_allowance(stream));
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
 	/* What cannot be read (a terminal that has gone) has ended. */
@@ -223,12 +223,12 @@ static int turn(struct state *state, struct error *err)
 	bool outputs_ended = state->stdout_ended && (state->stderr_ended || stream->terminal);
 	if (stream->closed && !waiting && !outputs_ended)
 		return fail_set(err, EPIPE, "the stream was cut before the program's output ended");
+	bool full = buf_length(&stream->out) > 0 || stream_allowance(stream) == 0;
 	struct pollfd polled[PUMP_POLLED] = {
 		[PUMP_STREAM] = { .fd = stream->closed ? -1 : stream->fd,
 				  .events =
 					  (short)((stream_wants(stream) ? POLLIN : 0) | (buf_length(&stream->out) ? POLLOUT : 0)) },
-		[PUMP_STDIN] = { .fd = state->stdin_ended || stream->closed || buf_length(&stream->out) ? -1 : STDIN_FILENO,
-				 .events = POLLIN },
+		[PUMP_STDIN] = { .fd = state->stdin_ended || stream->closed || full ? -1 : STDIN_FILENO, .events = POLLIN },
 		[PUMP_OUTPUT] = { .fd = waiting ? output_fd(stream) : -1, .events = POLLOUT },
 		[PUMP_CLIENT] = { .fd = state->exited ? -1 : state->pump->client->fd, .events = POLLIN },
 		[PUMP_SIGNALS] = { .fd = state->pump->interrupt, .events = POLLIN },

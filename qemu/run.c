@@ -120,7 +120,7 @@ static int prepare_scratch(struct run *run, struct error *err)
 static int plug_all(struct run *run, struct error *err)
 {
 	int result = 0;
-	char ending[16];
+	char ending[24];
 
 	for (size_t i = 0; i < run->options->images.count && result == 0; i++) {
 		snprintf(ending, sizeof(ending), "%zu", i);
@@ -299,6 +299,13 @@ static int check(struct run *run, struct error *err)
 		return fail_set(err, EINVAL, "--image and --scratch are needed; `coffer run --help` tells more");
 	if (options->images.count > COFFER_LOWER_MAX)
 		return fail_set(err, E2BIG, "at most %d images", COFFER_LOWER_MAX);
+	for (size_t i = 0; i < options->images.count; i++) {
+		char path[PATH_MAX];
+
+		if (text_format(path, sizeof(path), "%s.json", options->images.items[i]) < 0 || access(path, R_OK) < 0)
+			return error_set(err, ERROR_HOST, errno, "%s.json, which `coffer image build` writes beside the image",
+					 options->images.items[i]);
+	}
 	if (options->detach && options->tty)
 		return fail_set(err, EINVAL, "--detach and --tty do not go together");
 	if (options->id && decode_check_id(options->id, err) < 0)
@@ -330,6 +337,8 @@ int run_run(const struct options *options, struct error *err)
 	bool stays = result >= 0 && (options->keep || options->detach);
 	stream_close(&run.stream);
 	client_close(&run.client);
+	if (result < 0 && !vm_alive(&run.vm))
+		error_wrap(err, "the VM %s has ended", run.vm.name);
 	if (stays)
 		fprintf(stderr, "coffer: container %s stays; `coffer remove --force %s %s` removes it\n", run.id, run.vm.name,
 			run.id);

@@ -16,6 +16,7 @@
 
 #define STREAM_OPEN_MS 10000
 #define STREAM_WAITING (4 * COFFER_FRAME_MAX)
+#define STREAM_TAKEN   2u /* the kind of frame that acknowledges stdin */
 
 static int ask(struct stream *stream, const char *container, const char *exec, int64_t end, struct error *err)
 {
@@ -63,6 +64,8 @@ static int read_answer(struct stream *stream, int64_t end, struct error *err)
 		return result < 0 ? result : -err->errnum;
 	if (json_object_object_get_ex(answer, "terminal", &terminal))
 		stream->terminal = json_object_get_boolean(terminal);
+	int64_t window = client_number(answer, "window", 0);
+	stream->window = window > 0 ? (uint64_t)window : 0;
 	json_object_put(answer);
 	return 0;
 }
@@ -111,15 +114,41 @@ int stream_receive(struct stream *stream, struct error *err)
 	return 0;
 }
 
+/* The header at the head, if it has arrived whole. */
+static bool read_header(const struct stream *stream, struct coffer_frame *frame)
+{
+	if (buf_length(&stream->in) < COFFER_FRAME_HEADER)
+		return false;
+	memcpy(frame, buf_bytes(&stream->in), sizeof(*frame));
+	frame->length = le32toh(frame->length);
+	return true;
+}
+
+/* Takes acknowledgements from the head; they are nothing to the caller of stream_head. */
+static void take_acknowledgements(struct stream *stream)
+{
+	struct coffer_frame frame;
+	uint32_t taken;
+
+	while (read_header(stream, &frame) && frame.channel == COFFER_STDIN && frame.kind == STREAM_TAKEN &&
+	       frame.length == sizeof(taken) && buf_length(&stream->in) >= COFFER_FRAME_HEADER + sizeof(taken)) {
+		memcpy(&taken, buf_bytes(&stream->in) + COFFER_FRAME_HEADER, sizeof(taken));
+		taken = le32toh(taken);
+		stream->under_way -= taken < stream->under_way ? taken : stream->under_way;
+		buf_consume(&stream->in, COFFER_FRAME_HEADER + sizeof(taken));
+	}
+}
+
 int stream_head(struct stream *stream, const char **bytes, size_t *size, struct error *err)
 {
 	if (stream->left == 0) {
 		struct coffer_frame frame;
 
-		if (buf_length(&stream->in) < COFFER_FRAME_HEADER)
+		take_acknowledgements(stream);
+		if (!read_header(stream, &frame))
 			return 0;
-		memcpy(&frame, buf_bytes(&stream->in), sizeof(frame));
-		frame.length = le32toh(frame.length);
+		if (frame.channel == COFFER_STDIN && frame.kind == STREAM_TAKEN && frame.length == sizeof(uint32_t))
+			return 0;
 		bool fits = frame.kind == COFFER_DATA ? frame.length > 0 && frame.length <= COFFER_FRAME_MAX
 						      : frame.kind == COFFER_EOF && frame.length == 0;
 		if (!fits || frame.reserved != 0 || frame.channel == COFFER_STDIN || frame.channel > COFFER_LOG)
@@ -148,6 +177,14 @@ void stream_take(struct stream *stream, size_t size)
 	buf_consume(&stream->in, size);
 }
 
+size_t stream_allowance(const struct stream *stream)
+{
+	if (stream->window == 0)
+		return COFFER_FRAME_MAX;
+	uint64_t free = stream->under_way < stream->window ? stream->window - stream->under_way : 0;
+	return free < COFFER_FRAME_MAX ? (size_t)free : COFFER_FRAME_MAX;
+}
+
 char *stream_room(struct stream *stream)
 {
 	char *room;
@@ -163,6 +200,7 @@ void stream_put(struct stream *stream, size_t size)
 
 	memcpy(stream->out.data + stream->out.end, &frame, COFFER_FRAME_HEADER);
 	buf_filled(&stream->out, COFFER_FRAME_HEADER + size);
+	stream->under_way += size;
 }
 
 int stream_send(struct stream *stream, struct error *err)

@@ -17,6 +17,14 @@ struct stream {
 	enum coffer_channel channel;
 	enum coffer_frame_kind kind;
 	uint32_t left; /* bytes of it that have not been taken */
+	/*
+	 * stdin's flow control, where the answer to stream.open has a "window": at most that many bytes are under way, that is, not
+	 * yet acknowledged by a frame of kind 2 on channel 0, whose four bytes say how many more the agent has taken.  Without it a
+	 * full pipe in the guest would leave bytes waiting in the bridge, and vhost-device-vsock 0.3 then stops carrying output
+	 * too.
+	 */
+	uint64_t window; /* 0: none */
+	uint64_t under_way;
 };
 
 #define STREAM_NONE                                                                                                                \
@@ -40,6 +48,8 @@ void stream_take(struct stream *stream, size_t size);
 /* True when stream_receive should be called: not too much is waiting in `in`. */
 bool stream_wants(const struct stream *stream);
 
+/* Bytes that the next stdin frame may have: 0 while the window is full. */
+size_t stream_allowance(const struct stream *stream);
 /* Room for one stdin frame's bytes; NULL without memory.  Then stream_put with how many were written there (0: end of file). */
 char *stream_room(struct stream *stream);
 void stream_put(struct stream *stream, size_t size);
