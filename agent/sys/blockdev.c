@@ -21,6 +21,8 @@
 #include "coffer/protocol.h"
 #include "sys/modules.h"
 
+#define DRIVERS_AFTER_MS 500u
+
 static uint64_t now_ms(void)
 {
 	struct timespec now;
@@ -112,7 +114,8 @@ static int wait_for(const struct blockdev_name *name, unsigned timeout_ms, char 
 {
 	uint64_t deadline = now_ms() + timeout_ms;
 	fd_auto events = listen_for_uevents(err);
-	bool came = true; /* as if an event had come: the first search loads drivers too */
+	uint64_t drivers_at = now_ms() + DRIVERS_AFTER_MS;
+	bool came = false;
 	char scrap[4096];
 
 	if (events < 0)
@@ -128,10 +131,16 @@ static int wait_for(const struct blockdev_name *name, unsigned timeout_ms, char 
 		if (now >= deadline)
 			return error_set(err, ERROR_NO_DEVICE, ENODEV, "%s %s did not appear within %u ms",
 					 name->serial ? "serial" : "device", name->serial ? name->serial : name->path, timeout_ms);
-		/* There is no udev: a disk behind a controller that was plugged just now (SCSI, NVMe) has nobody else to load its
-		 * driver. */
-		if (came && modules_load_drivers(err) < 0)
-			return err->errnum > 0 ? -err->errnum : -EINVAL;
+		/*
+		 * There is no udev: a disk behind a controller that was plugged later (SCSI, NVMe) has nobody else to load its
+		 * driver. Asked for when something has been plugged while we wait, and once after a moment, for what was plugged
+		 * before.
+		 */
+		if (came || now >= drivers_at) {
+			if (modules_load_drivers(err) < 0)
+				return err->errnum > 0 ? -err->errnum : -EINVAL;
+			drivers_at = UINT64_MAX;
+		}
 		came = false;
 		/* An attribute may be filled in just after its event: look again at least every 100 ms. */
 		struct pollfd wake = { .fd = events, .events = POLLIN };
