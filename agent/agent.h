@@ -25,6 +25,6 @@ struct agent {
 };
 
 #define AGENT_DESCRIPTORS 65536 /* the agent's own limit; a container starts with a soft limit of 1024 */
-#define AGENT_VERSION "0.1.0"
+#define AGENT_VERSION     "0.1.0"
 
 #endif

@@ -132,7 +132,7 @@ def test_answers_come_as_the_work_ends(machine):
 
 def test_more_requests_than_may_be_in_flight_are_refused_as_busy(machine):
     with machine.connect() as control:
-        waiting = [control.post("scratch.create", {"id": f"w{i}", "device": {"serial": "never"}, "timeout_ms": 1000}) for i in range(256)]
+        waiting = [control.post("scratch.create", {"id": f"w{i}", "device": {"serial": "never"}, "timeout_ms": 400}) for i in range(256)]
         one_more = control.post("agent.info")
         with pytest.raises(Refused) as refused:
             control.answer(one_more)
