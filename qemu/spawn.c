@@ -14,6 +14,8 @@
 #include "qemu/fail.h"
 #include "qemu/interrupt.h"
 
+#define SPAWN_SHOWN 240u /* bytes of it that go into an error */
+
 /* The end of what the program said, as a ring would hold it. */
 struct said {
 	char text[2048];
@@ -50,13 +52,15 @@ static bool keep(struct said *said, int fd)
 	return true;
 }
 
-static const char *last_line(struct said *said)
+/* What it said as one line; the end of it where that is long. */
+static const char *one_line(struct said *said)
 {
 	while (said->used > 0 && (said->text[said->used - 1] == '\n' || said->text[said->used - 1] == '\r'))
 		said->used--;
 	said->text[said->used] = '\0';
-	char *newline = strrchr(said->text, '\n');
-	return newline ? newline + 1 : said->text;
+	for (char *newline = strchr(said->text, '\n'); newline; newline = strchr(newline, '\n'))
+		*newline = ';';
+	return said->text + (said->used > SPAWN_SHOWN ? said->used - SPAWN_SHOWN : 0);
 }
 
 /* Until the program has closed its standard error, which it does by ending. */
@@ -101,6 +105,6 @@ int spawn_run(const struct argv *argv, const char *const *env, struct progress *
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
 	if (WIFSIGNALED(status))
-		return fail_set(err, ECHILD, "%s was killed by signal %d: %s", argv->items[0], WTERMSIG(status), last_line(&said));
-	return fail_set(err, ECHILD, "%s exits with %d: %s", argv->items[0], WEXITSTATUS(status), last_line(&said));
+		return fail_set(err, ECHILD, "%s was killed by signal %d: %s", argv->items[0], WTERMSIG(status), one_line(&said));
+	return fail_set(err, ECHILD, "%s exits with %d: %s", argv->items[0], WEXITSTATUS(status), one_line(&said));
 }
