@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "rpc/stream.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 
 #define PIECE         (32u * 1024u) /* bytes of one frame that we send */
 #define OUT_HIGH      (128u * 1024u)
+#define IN_HIGH       (2u * COFFER_WINDOW)
 #define LOG_PERIOD_MS 100u
 #define LINGER_MS     5000u
 
@@ -26,6 +28,7 @@ struct stream {
 	struct loop_timer timer; /* of the log: look for more; else: the host had its time to close */
 	bool ended[2];           /* end of file was sent for stdout, stderr */
 	bool terminal;
+	uint32_t taken; /* bytes of stdin that the host has not been told of yet */
 };
 
 struct open_params {
@@ -130,6 +133,7 @@ static bool take_frame(struct stream *stream)
 		return false;
 	if (put == -EPIPE)
 		put = (long)frame.length; /* nobody reads it: dropped, as a pipe would */
+	stream->taken += (uint32_t)put;
 	if ((size_t)put == frame.length) {
 		buf_consume(in, (size_t)whole);
 		return true;
@@ -140,12 +144,25 @@ static bool take_frame(struct stream *stream)
 	return true;
 }
 
+/*
+ * The host keeps to a window, so that everything that it may send finds room here and the connection itself is never stopped: some
+ * vsock bridges stop both directions when one has no credit left.  A host that sends more than the window finds its sending
+ * stopped.
+ */
 static void pump_input(struct stream *stream)
 {
+	char frame[COFFER_FRAME_HEADER + sizeof(uint32_t)];
+
 	while (!stream->connection->dead && take_frame(stream))
 		;
-	/* A full pipe stops the reading, so the host's send stops too; nothing is buffered beyond one read. */
-	rpc_connection_pause(stream->connection, buf_length(&stream->connection->in) > COFFER_FRAME_HEADER + COFFER_FRAME_MAX);
+	if (stream->taken > 0 && !stream->connection->dead) {
+		uint32_t taken = htole32(stream->taken);
+
+		memcpy(frame + COFFER_FRAME_HEADER, &taken, sizeof(taken));
+		stream->taken = 0;
+		send_frame(stream->connection, COFFER_STDIN, COFFER_TAKEN, frame, sizeof(taken));
+	}
+	rpc_connection_pause(stream->connection, buf_length(&stream->connection->in) > IN_HIGH);
 }
 
 static void pump(struct stream *stream)
@@ -246,6 +263,7 @@ static void open_line(struct rpc_connection *connection, const char *line, size_
 	if (stream) {
 		rpc_request_begin_result(&e, request.id);
 		encode_bool(&e, "terminal", stream->terminal);
+		encode_uint(&e, "window", COFFER_WINDOW);
 		rpc_request_end_result(&e);
 	} else {
 		error_step(&err, "open the stream");

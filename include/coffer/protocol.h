@@ -39,6 +39,7 @@ struct coffer_frame {
 
 #define COFFER_FRAME_HEADER 8u
 #define COFFER_FRAME_MAX    (64u * 1024u)
+#define COFFER_WINDOW       (128u * 1024u) /* bytes of stdin that may be under way: sent, and not yet told as taken */
 
 enum coffer_channel {
 	COFFER_STDIN = 0,  /* host to guest; a terminal's keys too */
@@ -48,8 +49,9 @@ enum coffer_channel {
 };
 
 enum coffer_frame_kind {
-	COFFER_DATA = 0, /* 1..COFFER_FRAME_MAX bytes */
-	COFFER_EOF = 1,  /* length 0: nothing more will come on this channel in this direction */
+	COFFER_DATA = 0,  /* 1..COFFER_FRAME_MAX bytes */
+	COFFER_EOF = 1,   /* length 0: nothing more will come on this channel in this direction */
+	COFFER_TAKEN = 2, /* guest to host, on channel 0, length 4: so many more bytes of stdin have been taken (u32) */
 };
 
 #endif

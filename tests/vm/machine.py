@@ -16,7 +16,7 @@ TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("BUILD", TOP / "build")).resolve()
 COFFER = BUILD / "coffer"
 
-DATA, EOF = 0, 1
+DATA, EOF, TAKEN = 0, 1, 2
 STDIN, STDOUT, STDERR, LOG = 0, 1, 2, 3
 
 
@@ -122,19 +122,31 @@ class Stream(Wire):
         if "error" in message:
             raise Refused(message["error"])
         self.terminal = message["result"]["terminal"]
+        self.allowance, self.taken = message["result"]["window"], threading.Condition()
 
     def write(self, data):
-        for at in range(0, len(data), 65536):
-            piece = data[at : at + 65536]
+        """Keeps to the window: more than that at once needs somebody who reads meanwhile."""
+        while data:
+            with self.taken:
+                assert self.taken.wait_for(lambda: self.allowance > 0, timeout=120), "the window stays shut"
+                piece, data = data[: min(65536, self.allowance)], data[min(65536, self.allowance) :]
+                self.allowance -= len(piece)
             self.send(struct.pack("<BBHI", STDIN, DATA, 0, len(piece)) + piece)
 
     def end(self):
         self.send(struct.pack("<BBHI", STDIN, EOF, 0, 0))
 
     def frame(self):
-        channel, kind, reserved, length = struct.unpack("<BBHI", self.exactly(8))
-        assert reserved == 0 and length <= 65536 and (length == 0) == (kind == EOF)
-        return channel, kind, self.exactly(length)
+        while True:
+            channel, kind, reserved, length = struct.unpack("<BBHI", self.exactly(8))
+            assert reserved == 0 and length <= 65536 and (length == 0) == (kind == EOF)
+            data = self.exactly(length)
+            if kind != TAKEN:
+                return channel, kind, data
+            assert channel == STDIN
+            with self.taken:
+                self.allowance += struct.unpack("<I", data)[0]
+                self.taken.notify()
 
     def read_all(self):
         """Everything until both ends of file: (stdout, stderr)."""

@@ -247,10 +247,10 @@ def test_input_after_the_end_breaks_nothing(pod):
     name = pod.create("sh", "-c", "head -c 300000 /dev/zero | tr '\\0' z")
     with pod.machine.stream(name) as stream:
         pod.machine.call("container.start", id=name)
-        for _ in range(20):
+        for _ in range(10):
             stream.write(b"late" * 1000)
         assert len(stream.read_all()[0]) == 300000
-        for _ in range(20):
+        for _ in range(10):
             stream.write(b"later" * 1000)
             time.sleep(0.02)
         stream.end()

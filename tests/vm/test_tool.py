@@ -63,6 +63,14 @@ def test_a_megabyte_through_stdin_and_stdout(machine, images, scratch):
     assert result.returncode == 0 and result.stdout == data
 
 
+def test_both_directions_full_and_a_slow_reader(machine, images, scratch, tmp_path):
+    """A vsock bridge that stops both directions when one is out of credit would hang here for ever."""
+    data = tmp_path / "data"
+    data.write_bytes(bytes(range(251)) * 40000)
+    command = f"'{COFFER}' run {machine.name} --image '{images()}' --scratch '{scratch}' -- cat < '{data}' | (sleep 3; cat) | cmp - '{data}'"
+    assert subprocess.run(["bash", "-o", "pipefail", "-c", command], timeout=120).returncode == 0
+
+
 def test_exec_ps_kill_logs(machine, images, scratch):
     with subprocess.Popen(
         [COFFER, "run", machine.name, "--id", "long", "--image", images(), "--scratch", scratch, "--", "sh", "-c", "trap 'exit 3' TERM; echo up; while :; do sleep 0.1; done"],
