@@ -19,7 +19,10 @@
 #define START_CPUS       2
 #define START_TIMEOUT_MS 60000
 
-/* A file that the option, the variable, the folder of our executable or the installed place gives, in this order. */
+/* Where the files lie, seen from the folder of our executable: as built, and as `make install` puts them below any PREFIX. */
+static const char *const places[] = { "", "../lib/coffer/" };
+
+/* A file that the option, the variable or one of the places gives, in this order. */
 static int find_file(const char *option, const char *variable, const char *name, char *path, struct error *err)
 {
 	const char *given = option ? option : getenv(variable);
@@ -30,13 +33,14 @@ static int find_file(const char *option, const char *variable, const char *name,
 			return error_set(err, ERROR_HOST, errno, "%s", given);
 		return 0;
 	}
-	if (process_own_folder(own, sizeof(own), err) == 0 && text_format(place, sizeof(place), "%s/%s", own, name) == 0 &&
-	    realpath(place, path))
-		return 0;
-	if (text_format(place, sizeof(place), "/usr/lib/coffer/%s", name) == 0 && realpath(place, path))
-		return 0;
+	if (process_own_folder(own, sizeof(own), err) < 0)
+		return error_wrap(err, "find %s", name);
+	for (size_t i = 0; i < array_count(places); i++) {
+		if (text_format(place, sizeof(place), "%s/%s%s", own, places[i], name) == 0 && realpath(place, path))
+			return 0;
+	}
 	return fail_set(err, ENOENT,
-			"there is no %s beside coffer nor in /usr/lib/coffer (`make` builds it); name one by option or by %s", name,
+			"there is no %s beside coffer, nor in ../lib/coffer (`make` builds it); name one by option or by %s", name,
 			variable);
 }
 

@@ -82,7 +82,7 @@ def read_log(wire, until):
 def test_the_log_so_far_and_as_it_grows(agent):
     with agent.wire(1025) as wire, agent.control() as control:
         wire.send(opening({"log": True}, number="x"))
-        assert wire.message() == {"jsonrpc": "2.0", "id": "x", "result": {"terminal": False}}
+        assert wire.message() == {"jsonrpc": "2.0", "id": "x", "result": {"terminal": False, "window": 131072}}
         text = read_log(wire, b"serves")
         assert b"coffer info: coffer-agent" in text
         control.refused("volume.detach", id="not-there-1")
