@@ -230,6 +230,19 @@ static void keep_record(struct job *job, struct undo_record *record)
 	}
 }
 
+/* A worker that the bytes of a disk have taken over may say anything: texts end, and the code is one of ours. */
+static void take_error(struct job *job, const struct error *said)
+{
+	struct error *error = &job->error;
+
+	*error = *said;
+	error->step[sizeof(error->step) - 1] = '\0';
+	error->field[sizeof(error->field) - 1] = '\0';
+	error->message[sizeof(error->message) - 1] = '\0';
+	if ((unsigned)error->code >= ERROR_COUNT || error->code == ERROR_NONE)
+		error->code = ERROR_INTERNAL;
+}
+
 static void hear(struct job *job, struct message *message, size_t size, int fd)
 {
 	switch (message->kind) {
@@ -264,7 +277,7 @@ static void hear(struct job *job, struct message *message, size_t size, int fd)
 		break;
 	case SAYS_ERROR:
 		if (size == MESSAGE_SIZE(error))
-			job->error = message->body.error;
+			take_error(job, &message->body.error);
 		break;
 	}
 	close_fd(&fd);
