@@ -92,6 +92,15 @@ static void emit(enum log_level level, const char *text)
 		ring_write(sink.ring, line, strlen(line));
 }
 
+/* One record is one line. */
+static void make_printable(char *text)
+{
+	for (char *c = text; *c; c++) {
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			*c = '?';
+	}
+}
+
 static void record(enum log_level level, const char *format, va_list args)
 {
 	char text[1024];
@@ -99,10 +108,7 @@ static void record(enum log_level level, const char *format, va_list args)
 	if (level > sink.level)
 		return;
 	vsnprintf(text, sizeof(text), format, args);
-	for (char *c = text; *c; c++) {
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			*c = '?';
-	}
+	make_printable(text);
 	emit(level, text);
 }
 
@@ -113,6 +119,7 @@ void log_from_child(int level, const char *text, size_t length)
 	if (level > (int)sink.level)
 		return;
 	snprintf(copy, sizeof(copy), "%.*s", (int)length, text);
+	make_printable(copy); /* the child may be one that the bytes of a disk have taken over */
 	emit((enum log_level)level, copy);
 }
 
