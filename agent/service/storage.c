@@ -32,9 +32,17 @@ static int attach_work(struct worker *worker, void *context, void *result, struc
 	return outcome;
 }
 
+/* Texts of a worker end here, whatever it sent: these stay. */
+#define END_TEXT(array) ((array)[sizeof(array) - 1] = '\0')
+
 static void attach_apply(struct object *object, const void *result)
 {
-	((struct volume_object *)object)->attached = ((const struct volume_result *)result)->attached;
+	struct volume_attached *attached = &((struct volume_object *)object)->attached;
+
+	*attached = ((const struct volume_result *)result)->attached;
+	END_TEXT(attached->type);
+	END_TEXT(attached->device);
+	END_TEXT(attached->fs_type);
 }
 
 static const struct operation_kind attach_kind = {
@@ -102,6 +110,7 @@ static void scratch_apply(struct object *object, const void *result)
 	const struct scratch_result *answer = result;
 
 	memcpy(scratch->device, answer->device, sizeof(scratch->device));
+	END_TEXT(scratch->device);
 	scratch->size = answer->size;
 }
 
