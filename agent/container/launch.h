@@ -17,7 +17,7 @@ struct launch {
 	const struct config *config;
 	const struct config_process *process;
 	const char *cgroup; /* path; made here unless this is an exec */
-	pid_t target;       /* exec: the container's first process */
+	int target;         /* exec: pidfd of the container's first process */
 	int gate;           /* the child's end */
 	int standard[3];
 	struct undo *undo;

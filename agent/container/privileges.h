@@ -28,6 +28,7 @@ struct privileges {
 	const uint64_t *groups;
 	size_t group_count;
 	bool no_new_privileges;
+	uint64_t held; /* capabilities that stay until privileges_release: what loading a seccomp filter needs */
 };
 
 /*
@@ -35,5 +36,7 @@ struct privileges {
  * ERROR_CONTAINER.
  */
 must_check int privileges_drop(const struct privileges *privileges, struct error *err);
+/* Gives up what was held, too. */
+must_check int privileges_release(const struct privileges *privileges, struct error *err);
 
 #endif

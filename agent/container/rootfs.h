@@ -11,7 +11,14 @@
  *   rootfs_prepare   mounts, devices, links, /dev/console's place, masked and read-only paths, below the old root
  *   rootfs_enter     pivot_root; the old root is gone; read-only if asked for
  */
-must_check int rootfs_prepare(const char *path, const struct config *config, int *root, struct error *err);
-must_check int rootfs_enter(int root, const struct config *config, struct error *err);
+struct rootfs {
+	const char *path;
+	const struct config *config;
+	const char *cgroup; /* the container's, for a mount of cgroups without a namespace of them */
+	int root;           /* -1 before rootfs_prepare; the caller closes it */
+};
+
+must_check int rootfs_prepare(struct rootfs *rootfs, struct error *err);
+must_check int rootfs_enter(const struct rootfs *rootfs, struct error *err);
 
 #endif
