@@ -33,7 +33,7 @@ static const struct {
 	{ "tmpfs", "/dev/shm", MS_NOSUID | MS_NODEV, "mode=1777" },
 	{ "tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=0755" },
 	{ "tmpfs", "/tmp", MS_NOSUID | MS_NODEV, "mode=1777" },
-	{ "cgroup2", CGROUPS_MOUNT, MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL },
+	{ "cgroup2", CGROUPS_MOUNT, MS_NOSUID | MS_NODEV | MS_NOEXEC, "nsdelegate" },
 };
 
 static const struct {

@@ -144,7 +144,7 @@ static const struct decode_field fields[] = {
 	{ FIELD(config, "rootfs", DECODE_STRING, rootfs), .check = decode_check_absolute },
 	{ FIELD(config, "readonlyfs", DECODE_BOOL, readonlyfs) },
 	{ FIELD(config, "rootPropagation", DECODE_INT, root_propagation), .min = 0, .max = INT32_MAX },
-	{ FIELD(config, "mounts", DECODE_LIST, mounts), .schema = &mount_schema, .max = 256 },
+	{ FIELD(config, "mounts", DECODE_LIST, mounts), .schema = &mount_schema, .max = CONFIG_MOUNTS_MAX },
 	{ FIELD(config, "devices", DECODE_LIST, devices), .schema = &device_schema, .max = 256 },
 	{ FIELD(config, "mount_label", DECODE_STRING, mount_label), .max = 256 },
 	{ FIELD(config, "hostname", DECODE_STRING, hostname), .max = 64 },

@@ -31,6 +31,8 @@ struct config_mount {
 	struct decode_list premount, postmount; /* struct hooks_command */
 };
 
+#define CONFIG_MOUNTS_MAX 256u
+
 enum { CONFIG_COPY_UP = 1 /* config_mount.extensions */ };
 
 struct config_device {

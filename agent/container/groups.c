@@ -98,10 +98,10 @@ int groups_create(const char *path, const struct config_cgroup *limits, struct u
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return error_set(err, ERROR_CONTAINER, errno, "open the cgroup %s", path);
-	result = device_filter_attach(fd, err);
-	if (result < 0) {
-		close(fd);
-		return result;
-	}
 	return fd;
+}
+
+int groups_confine(int cgroup, struct error *err)
+{
+	return device_filter_attach(cgroup, err);
 }

@@ -166,24 +166,10 @@ static int set_limits(const struct launch *launch, pid_t pid, struct error *err)
 
 /* ---- the launch ---- */
 
-static int join_container(const struct launch *launch, struct error *err)
-{
-	const struct namespaces *namespaces = &launch->config->namespaces;
-	int all = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWCGROUP;
-
-	/* Not always: the kernel lets nobody join the time namespace that he is in with another thread around, and there is no
-	 * need. */
-	if ((namespaces->create | namespaces->join) & CLONE_NEWTIME)
-		all |= CLONE_NEWTIME;
-	if (setns(launch->target, all) < 0)
-		return error_set(err, errno == ESRCH ? ERROR_STATE : ERROR_CONTAINER, errno, "join the container's namespaces");
-	return 0;
-}
-
 static int clone_process(const struct launch *launch, const struct stage *stage, int cgroup, pid_t *pid, struct error *err)
 {
 	const struct namespaces *namespaces = &launch->config->namespaces;
-	int result = launch->rootfs ? namespaces_enter(namespaces, err) : join_container(launch, err);
+	int result = launch->rootfs ? namespaces_enter(namespaces, err) : namespaces_join(namespaces, launch->target, err);
 
 	if (result < 0)
 		return result;
@@ -231,10 +217,18 @@ static int run_child(const struct launch *launch, struct stage *stage, int cgrou
 	result = receive_report(launch, mine, *pid, &master, err);
 	if (result == 0)
 		result = set_limits(launch, *pid, err);
+	/* Before anything of the container's runs, and after its device nodes have been made. */
+	if (result == 0 && launch->rootfs)
+		result = groups_confine(cgroup, err);
 	if (result == 0 && master >= 0)
 		result = launch->spawned(launch->context, 0, master, err);
 	steps_done(launch->steps, "prepare the process");
 	return result;
+}
+
+static bool is_sandbox(const struct launch *launch)
+{
+	return launch->rootfs && launch->rootfs[0] == '\0';
 }
 
 static int open_cgroup(const struct launch *launch, struct error *err)
@@ -249,8 +243,8 @@ int launch_run(const struct launch *launch, pid_t *pid, struct error *err)
 {
 	const struct config *config = launch->config;
 	struct syscall_filter_program seccomp = { 0 };
-	bool user = ((config->namespaces.create | config->namespaces.join) & CLONE_NEWUSER) != 0;
 	fd_auto proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	fd_auto program = is_sandbox(launch) ? open("/pause", O_PATH | O_CLOEXEC) : -1;
 	struct stage stage = {
 		.id = launch->id,
 		.rootfs = launch->rootfs,
@@ -259,21 +253,26 @@ int launch_run(const struct launch *launch, pid_t *pid, struct error *err)
 		.process = launch->process,
 		.seccomp = &seccomp,
 		.proc = proc,
-		.user_owner = user && !launch->rootfs ? launch->target : -1,
+		.target = launch->target,
 		.gate = launch->gate,
+		.program = program,
 	};
 
 	memcpy(stage.standard, launch->standard, sizeof(stage.standard));
 	if (proc < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "open /proc");
+	if (is_sandbox(launch) && program < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "open /pause");
 	int result = launch->rootfs ? validate_allowed(config, err) : 0;
 	if (result < 0)
 		return error_within(err, "config");
 	result = config->has_seccomp ? syscall_filter_compile(&config->seccomp, &seccomp, err) : 0;
 	if (result < 0) {
 		error_within(err, "config.seccomp");
-		return error_step(err, "compile the seccomp filter");
+		return error_step(err, "compile the filter");
 	}
+	if (config->has_seccomp)
+		steps_done(launch->steps, "compile the filter");
 	result = set_oom_score(launch, err);
 	fd_auto cgroup = result < 0 ? result : open_cgroup(launch, err);
 	if (cgroup < 0)

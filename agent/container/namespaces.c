@@ -131,9 +131,10 @@ static int set_time_offsets(const struct namespaces_offsets *offsets, struct err
 	return 0;
 }
 
+/* From within a cgroup namespace no child can be made in a cgroup outside of it (nsdelegate): that is for the child to join. */
 static unsigned long left_for_later(const struct namespaces *namespaces)
 {
-	return namespaces->join & CLONE_NEWUSER ? CLONE_NEWUSER | CLONE_NEWPID : 0;
+	return CLONE_NEWCGROUP | (namespaces->join & CLONE_NEWUSER ? CLONE_NEWUSER | CLONE_NEWPID : 0);
 }
 
 int namespaces_enter(const struct namespaces *namespaces, struct error *err)
@@ -188,15 +189,43 @@ int namespaces_map(const struct namespaces *namespaces, pid_t pid, struct error 
 
 int namespaces_enter_user(const struct namespaces *namespaces, struct error *err)
 {
-	if ((namespaces->join & CLONE_NEWPID) && setns(namespaces->owners[NAMESPACE_PID], CLONE_NEWPID) < 0)
-		return error_set(err, ERROR_CONTAINER, errno, "join the pid namespace");
-	return namespaces_follow_user(namespaces->owners[NAMESPACE_USER], err);
+	static const enum namespace_kind late[] = { NAMESPACE_CGROUP, NAMESPACE_PID, NAMESPACE_USER };
+
+	for (size_t i = 0; i < array_count(late); i++) {
+		enum namespace_kind kind = late[i];
+
+		if ((namespaces->join & kinds[kind].flag) && setns(namespaces->owners[kind], (int)kinds[kind].flag) < 0)
+			return error_set(err, ERROR_CONTAINER, errno, "join the %s namespace", kinds[kind].file);
+	}
+	return 0;
 }
 
-int namespaces_follow_user(int owner, struct error *err)
+int namespaces_enter_cgroup(const struct namespaces *namespaces, struct error *err)
 {
-	if (setns(owner, CLONE_NEWUSER) < 0)
-		return error_set(err, ERROR_CONTAINER, errno, "join the user namespace");
+	if ((namespaces->join & CLONE_NEWCGROUP) && setns(namespaces->owners[NAMESPACE_CGROUP], CLONE_NEWCGROUP) < 0)
+		return error_set(err, ERROR_CONTAINER, errno, "join the cgroup namespace");
+	return 0;
+}
+
+int namespaces_join(const struct namespaces *namespaces, int process, struct error *err)
+{
+	unsigned long all = namespaces->create | namespaces->join;
+	int flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET;
+
+	/* Not always: to join the one that it is in is refused in some cases, and there is no need. */
+	if (all & CLONE_NEWTIME)
+		flags |= CLONE_NEWTIME;
+	if (setns(process, flags) < 0)
+		return error_set(err, errno == ESRCH ? ERROR_STATE : ERROR_CONTAINER, errno, "join the container's namespaces");
+	return 0;
+}
+
+int namespaces_follow(const struct namespaces *namespaces, int process, struct error *err)
+{
+	int flags = (int)((namespaces->create | namespaces->join) & (CLONE_NEWCGROUP | CLONE_NEWUSER));
+
+	if (flags && setns(process, flags) < 0)
+		return error_set(err, ERROR_CONTAINER, errno, "join the container's cgroup and user namespaces");
 	return 0;
 }
 

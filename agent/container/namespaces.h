@@ -66,19 +66,24 @@ must_check int namespaces_owner(const char *path, enum namespace_kind kind, char
 /* ---- in a worker ---- */
 
 /*
- * Everything to be joined, and a new time namespace with its offsets, for the children.  When a user namespace is joined, it and
- * the pid namespace are left to namespaces_enter_user, in a process of its own: it would take the worker's rights away.
+ * Everything to be joined, and a new time namespace with its offsets, for the children; but what namespaces_enter_user or
+ * namespaces_enter_cgroup is for.
  */
 must_check int namespaces_enter(const struct namespaces *namespaces, struct error *err);
+/* For an exec: the namespaces of a container's process, but the cgroup's and the user's. */
+must_check int namespaces_join(const struct namespaces *namespaces, int process, struct error *err);
 /* A new user namespace's maps, once its first process is there. */
 must_check int namespaces_map(const struct namespaces *namespaces, pid_t pid, struct error *err);
 
 /* ---- in the child ---- */
 
-/* What namespaces_enter has left. */
+/* When a user namespace is joined, in a process between worker and child: that one, and what must be joined with the rights of
+ * before. */
 must_check int namespaces_enter_user(const struct namespaces *namespaces, struct error *err);
-/* That of the process, for an exec. */
-must_check int namespaces_follow_user(int owner, struct error *err);
+/* When none is joined. */
+must_check int namespaces_enter_cgroup(const struct namespaces *namespaces, struct error *err);
+/* For an exec: what namespaces_join has left. */
+must_check int namespaces_follow(const struct namespaces *namespaces, int process, struct error *err);
 /* Root of the user namespace that the child is in. */
 must_check int namespaces_become_root(struct error *err);
 

@@ -18,6 +18,8 @@
 #include "sys/mounts.h"
 #include "sys/paths.h"
 
+#define EMPTY_OPTIONS "nr_blocks=1,nr_inodes=1,mode=0555"
+
 static const struct config_device usual_devices[] = {
 	{ .type = 'c', .path = "/dev/null", .major = 1, .minor = 3, .file_mode = 0666 },
 	{ .type = 'c', .path = "/dev/zero", .major = 1, .minor = 5, .file_mode = 0666 },
@@ -147,7 +149,7 @@ static int mask_path(int root, const char *path, int null, struct error *err)
 	if (fstat(target, &status) < 0)
 		return error_set(err, ERROR_CONTAINER, errno, "look at %s", path);
 	fd_auto mask = S_ISDIR(status.st_mode) ? mounts_new("tmpfs", "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
-							    "nr_blocks=1,nr_inodes=1,mode=0555", ERROR_CONTAINER, err)
+							    EMPTY_OPTIONS, ERROR_CONTAINER, err)
 					       : mounts_clone(null, false, ERROR_CONTAINER, err);
 	if (mask < 0)
 		return mask;
@@ -187,6 +189,37 @@ static int restrict_paths(int root, const struct config *config, struct error *e
 	return result;
 }
 
+int rootfs_open(struct rootfs *rootfs, struct error *err)
+{
+	const struct config *config = rootfs->config;
+	const struct config_mount *mounts = config->mounts.items;
+
+	rootfs->root = -1;
+	for (size_t i = 0; i < CONFIG_MOUNTS_MAX; i++)
+		rootfs->sources[i] = -1;
+	rootfs->original = open(rootfs->path[0] ? rootfs->path : "/run", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (rootfs->original < 0)
+		return error_set(err, ERROR_CONTAINER, errno, "open the root file system");
+	for (size_t i = 0; i < config->mounts.count; i++) {
+		if (strcmp(mounts[i].device, "bind") != 0)
+			continue;
+		rootfs->sources[i] = rootfs_mount_source(&mounts[i], err);
+		if (rootfs->sources[i] < 0) {
+			snprintf(err->field, sizeof(err->field), "config.mounts[%zu]", i);
+			return rootfs->sources[i];
+		}
+	}
+	return 0;
+}
+
+void rootfs_close(struct rootfs *rootfs)
+{
+	close_fd(&rootfs->root);
+	close_fd(&rootfs->original);
+	for (size_t i = 0; i < CONFIG_MOUNTS_MAX; i++)
+		close_fd(&rootfs->sources[i]);
+}
+
 int rootfs_prepare(struct rootfs *rootfs, struct error *err)
 {
 	const struct config *config = rootfs->config;
@@ -196,15 +229,16 @@ int rootfs_prepare(struct rootfs *rootfs, struct error *err)
 	/* Nothing that is mounted from here on may show in the agent's namespace, whatever the container's own root is to be. */
 	if (mount(NULL, "/", NULL, (private ? MS_PRIVATE : MS_SLAVE) | MS_REC, NULL) < 0)
 		return error_set(err, ERROR_CONTAINER, errno, "set the propagation of /");
+	bool empty = rootfs->path[0] == '\0';
 	/* A copy of the mount is the container's own: flags set on it are not seen elsewhere, and pivot_root has its mount point.
 	 */
-	fd_auto original = open(rootfs->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (original < 0)
-		return error_set(err, ERROR_CONTAINER, errno, "open the root file system");
-	rootfs->root = mounts_clone(original, true, ERROR_CONTAINER, err);
+	rootfs->root = empty ? mounts_new("tmpfs", "sandbox", MS_RDONLY | MS_NOSUID | MS_NODEV, EMPTY_OPTIONS, ERROR_CONTAINER, err)
+			     : mounts_clone(rootfs->original, true, ERROR_CONTAINER, err);
 	if (rootfs->root < 0)
 		return rootfs->root;
-	result = mounts_attach(rootfs->root, original, ERROR_CONTAINER, err);
+	result = mounts_attach(rootfs->root, rootfs->original, ERROR_CONTAINER, err);
+	if (empty)
+		return result;
 	for (size_t i = 0; i < config->mounts.count && result == 0; i++)
 		result = rootfs_mount(rootfs, i, err);
 	if (result == 0 && !has_bound_dev(config))

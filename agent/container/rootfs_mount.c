@@ -151,8 +151,10 @@ static int mount_cgroup(const struct rootfs *rootfs, const struct config_mount *
 }
 
 /* The source below one of the accepted directories, resolved within it. */
-static int open_bind_source(const char *source, struct error *err)
+int rootfs_mount_source(const struct config_mount *wanted, struct error *err)
 {
+	const char *source = wanted->source ? wanted->source : "";
+
 	for (size_t i = 0; i < array_count(bind_sources); i++) {
 		size_t length = strlen(bind_sources[i]);
 
@@ -176,11 +178,10 @@ static int open_bind_source(const char *source, struct error *err)
 
 static int mount_bind(const struct rootfs *rootfs, const struct config_mount *wanted, struct error *err)
 {
+	size_t index = (size_t)(wanted - (const struct config_mount *)rootfs->config->mounts.items);
+	int source = rootfs->sources[index];
 	struct stat status;
-	fd_auto source = open_bind_source(wanted->source ? wanted->source : "", err);
 
-	if (source < 0)
-		return source;
 	if (fstat(source, &status) < 0)
 		return error_set(err, ERROR_CONTAINER, errno, "look at the source");
 	fd_auto target = S_ISDIR(status.st_mode) ? paths_make_directory(rootfs->root, wanted->destination, 0755, err)

@@ -4,6 +4,9 @@
 
 #include "container/rootfs.h"
 
+/* What a bind mount's source names, as O_PATH; only volumes and scratches can be named. */
+must_check int rootfs_mount_source(const struct config_mount *wanted, struct error *err);
+
 /*
  * Makes mount number `index` of the config, with its commands.  Everything is reached by descriptor: what the image's links and
  * other containers' renames do meanwhile changes nothing about where it lands.

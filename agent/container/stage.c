@@ -148,10 +148,9 @@ static int run_hooks(const struct stage *stage, struct error *err)
 }
 
 /* The new container's own surroundings. */
-static int make_container(const struct stage *stage, int *master, struct error *err)
+static int make_container(const struct stage *stage, struct rootfs *rootfs, int *master, struct error *err)
 {
 	const struct config *config = stage->config;
-	struct rootfs rootfs = { .path = stage->rootfs, .config = config, .cgroup = stage->cgroup, .root = -1 };
 	int result = set_names(config, err);
 
 	if (result == 0 && ((config->namespaces.create & CLONE_NEWNET) || config->networks.count || config->routes.count))
@@ -159,15 +158,12 @@ static int make_container(const struct stage *stage, int *master, struct error *
 	if (result == 0)
 		result = sysctl_write(&config->sysctl, stage->proc, err);
 	if (result == 0)
-		result = rootfs_prepare(&rootfs, err);
+		result = rootfs_prepare(rootfs, err);
 	if (result == 0 && stage->process->terminal)
-		result = open_terminal(stage, rootfs.root, master, err);
+		result = open_terminal(stage, rootfs->root, master, err);
 	if (result == 0)
 		result = run_hooks(stage, err);
-	if (result == 0)
-		result = rootfs_enter(&rootfs, err);
-	close_fd(&rootfs.root);
-	return result;
+	return result == 0 ? rootfs_enter(rootfs, err) : result;
 }
 
 static int join_container(const struct stage *stage, int *master, struct error *err)
@@ -217,18 +213,26 @@ static int enter_directory(const char *path, struct error *err)
 
 static int prepare(const struct stage *stage, int *master, struct error *err)
 {
+	struct rootfs rootfs = { .path = stage->rootfs, .config = stage->config, .cgroup = stage->cgroup };
 	int result = 0;
 
 	if (setsid() < 0)
 		return error_set(err, ERROR_CONTAINER, errno, "make a session");
-	if (stage->user_owner >= 0)
-		result = namespaces_follow_user(stage->user_owner, err);
+	/* A root of a user namespace, which it becomes next, has no access to the agent's directories. */
+	if (stage->rootfs)
+		result = rootfs_open(&rootfs, err);
+	if (result == 0 && !stage->rootfs)
+		result = namespaces_follow(&stage->config->namespaces, stage->target, err);
+	else if (result == 0 && !(stage->config->namespaces.join & CLONE_NEWUSER))
+		result = namespaces_enter_cgroup(&stage->config->namespaces, err);
 	if (result == 0 && ((stage->config->namespaces.create | stage->config->namespaces.join) & CLONE_NEWUSER))
 		result = namespaces_become_root(err);
 	if (result == 0)
 		result = join_keyring(stage, err);
 	if (result == 0)
-		result = stage->rootfs ? make_container(stage, master, err) : join_container(stage, master, err);
+		result = stage->rootfs ? make_container(stage, &rootfs, master, err) : join_container(stage, master, err);
+	if (stage->rootfs)
+		rootfs_close(&rootfs);
 	if (result == 0)
 		result = set_apparmor(stage, err);
 	if (result == 0)
@@ -325,7 +329,9 @@ _Noreturn static void run_program(const struct stage *stage, const struct privil
 	if (result == 0 && stage->rootfs)
 		result = hooks_run(&stage->config->hooks.start_container, "Hooks.startContainer", &state, &err);
 	if (result == 0) {
-		errnum = execute(args, environment);
+		if (stage->program >= 0)
+			execveat(stage->program, "", (char *const *)args, (char *const *)environment, AT_EMPTY_PATH);
+		errnum = stage->program >= 0 ? errno : execute(args, environment);
 		error_set(&err, ERROR_EXEC, errnum, "execute %.200s", args[0]);
 		error_step(&err, "execute the program");
 	}

@@ -14,13 +14,15 @@
  */
 struct stage {
 	const char *id;
-	const char *rootfs; /* NULL: exec into a running container; its namespaces but the user's have been joined */
+	/* NULL: exec into a running container; the worker has done namespaces_join.  "": a sandbox. */
+	const char *rootfs;
+	int program; /* what a sandbox executes; or -1: by the process's args */
 	const char *cgroup;
 	const struct config *config;
 	const struct config_process *process;
 	const struct syscall_filter_program *seccomp;
-	int proc;       /* the agent's own /proc */
-	int user_owner; /* pidfd of a process in the user namespace that is to be joined, or -1 */
+	int proc;   /* the agent's own /proc */
+	int target; /* exec: pidfd of the container's first process */
 	int sync, gate;
 	int worker; /* the worker's end of sync, which the child has no use for: while it has it, it would not see the worker die */
 	int standard[3]; /* what becomes of 0, 1, 2; -1 with a terminal */

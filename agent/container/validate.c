@@ -178,6 +178,26 @@ int validate_config(const struct config *config, struct error *err)
 	return result;
 }
 
+int validate_sandbox(const struct config *config, struct error *err)
+{
+	const struct {
+		const struct decode_list *list;
+		const char *key;
+	} rows[] = {
+		{ &config->mounts, "mounts" },
+		{ &config->devices, "devices" },
+		{ &config->mask_paths, "mask_paths" },
+		{ &config->readonly_paths, "readonly_paths" },
+		{ &config->hooks.start_container, "Hooks.startContainer" },
+	};
+
+	for (size_t i = 0; i < array_count(rows); i++) {
+		if (rows[i].list->count)
+			return error_field(err, rows[i].key, "a sandbox has no root file system");
+	}
+	return 0;
+}
+
 /* An initramfs of coffer loads no policy, and a label without one would say nothing. */
 static int check_labels(const struct config *config, struct error *err)
 {

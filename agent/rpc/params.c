@@ -81,6 +81,12 @@ static const struct decode_field container_fields[] = {
 };
 const struct decode_schema params_container = SCHEMA(container_fields, params_container);
 
+static const struct decode_field sandbox_fields[] = {
+	ID(params_container, "id", id),
+	{ FIELD(params_container, "config", DECODE_RAW, config), .flags = DECODE_REQUIRED },
+};
+const struct decode_schema params_sandbox = SCHEMA(sandbox_fields, params_container);
+
 static const struct decode_field exec_fields[] = {
 	ID(params_container, "id", id),
 	ID(params_container, "exec", exec),

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "container/launch.h"
+#include "container/validate.h"
 #include "service/container_hooks.h"
 #include "service/joins.h"
 #include "service/storage.h"
@@ -93,7 +94,7 @@ static int launch_work(struct worker *worker, void *context, void *result, struc
 	struct container_result *answer = result;
 	struct launch launch = {
 		.id = launching->container->object.id,
-		.rootfs = launching->exec ? NULL : launching->rootfs,
+		.rootfs = launching->exec ? NULL : launching->rootfs, /* of a sandbox: "" */
 		.config = launching->container->config,
 		.process = &launching->wanted,
 		.cgroup = launching->cgroup,
@@ -203,6 +204,12 @@ static void first_stopped(struct process *process, bool waited)
 
 /* ---- create ---- */
 
+static void sandbox_started(void *context, const struct error *error, const void *result)
+{
+	(void)result;
+	launching_end(context, error);
+}
+
 static void create_done(void *context, const struct error *error, const void *result)
 {
 	struct launching *launching = context;
@@ -211,6 +218,12 @@ static void create_done(void *context, const struct error *error, const void *re
 		launching->result = *(const struct container_result *)result;
 		if (launching->process->state == PROCESS_CREATING)
 			launching->process->state = PROCESS_CREATED;
+	}
+	if (!error && launching->container->sandbox) {
+		/* Or the gate would not end when the child executes. */
+		close_theirs(launching);
+		process_start(launching->process, (struct completion){ sandbox_started, launching });
+		return;
 	}
 	launching_end(launching, error);
 }
@@ -226,8 +239,27 @@ static int decode_config(struct container_object *container, const struct contai
 	return 0;
 }
 
+/* A sandbox's process: nothing that the request says, and no rights. */
+static int sandbox_process(struct launching *launching, struct error *err)
+{
+	static const char *const args[] = { "sandbox" };
+
+	if (validate_sandbox(launching->container->config, err) < 0)
+		return error_within(err, "config");
+	launching->wanted = (struct config_process){
+		.args = { (void *)args, array_count(args) },
+		.stdio = CONFIG_STDIO_NULL,
+		.has_capabilities = true,
+		.no_new_privileges = true,
+		.has_no_new_privileges = true,
+	};
+	return 0;
+}
+
 static int decode_process(struct launching *launching, struct error *err)
 {
+	if (launching->container->sandbox)
+		return sandbox_process(launching, err);
 	if (config_decode_process(launching->process_json, &launching->wanted, &launching->memory, err) < 0)
 		return error_within(err, "process");
 	return 0;
@@ -236,10 +268,13 @@ static int decode_process(struct launching *launching, struct error *err)
 static int prepare_create(struct launching *launching, const struct container_create *request, struct object *object,
 			  struct error *err)
 {
-	struct object *rootfs;
-	int result = objects_get(&launching->agent->objects, OBJECT_ROOTFS, request->rootfs, "rootfs", &rootfs, err);
+	struct object *rootfs = NULL;
+	int result = 0;
 
-	if (result == 0)
+	launching->container->sandbox = !request->rootfs;
+	if (request->rootfs)
+		result = objects_get(&launching->agent->objects, OBJECT_ROOTFS, request->rootfs, "rootfs", &rootfs, err);
+	if (result == 0 && rootfs)
 		result = objects_use(object, rootfs, err);
 	if (result == 0)
 		result = decode_config(launching->container, request, err);
@@ -247,9 +282,9 @@ static int prepare_create(struct launching *launching, const struct container_cr
 		result = joins_resolve(launching->agent, object, &launching->container->config->namespaces, launching->owners, err);
 	if (result == 0)
 		result = decode_process(launching, err);
-	if (result == 0 &&
-	    (text_format(launching->rootfs, sizeof(launching->rootfs), STORAGE_ROOTFS_DIRECTORY "/%s", request->rootfs) < 0 ||
-	     text_format(launching->cgroup, sizeof(launching->cgroup), CGROUPS_ROOT "/%s", request->id) < 0))
+	if (result == 0 && ((rootfs && text_format(launching->rootfs, sizeof(launching->rootfs), STORAGE_ROOTFS_DIRECTORY "/%s",
+						   rootfs->id) < 0) ||
+			    text_format(launching->cgroup, sizeof(launching->cgroup), CGROUPS_ROOT "/%s", request->id) < 0))
 		result = error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "container %s", request->id);
 	if (result == 0)
 		result = process_new(launching->agent, object, "", &launching->wanted, launching->theirs, &launching->process, err);
@@ -508,6 +543,8 @@ static int prepare_exec(struct launching *launching, const struct container_exec
 		return result;
 	if (container->object.state != OBJECT_READY || container->first->state != PROCESS_RUNNING)
 		return error_set(err, ERROR_STATE, EINVAL, "the container is %s", containers_state(container));
+	if (container->sandbox)
+		return error_set(err, ERROR_STATE, EINVAL, "a sandbox has no root file system to execute anything from");
 	if (containers_process(launching->agent, request->id, request->exec, &existing, &ignored) == 0) {
 		result = error_set(err, ERROR_EXISTS, EEXIST, "the container has an exec %s", request->exec);
 		snprintf(err->field, sizeof(err->field), "exec");

@@ -16,23 +16,34 @@
 
 #define ALIAS "made by coffer-agent"
 
-int links_bridge(struct netlink *netlink, const char *name, struct error *err)
+static int make_bridge(struct netlink *netlink, const char *name)
 {
 	struct ifinfomsg body = { .ifi_family = AF_UNSPEC, .ifi_flags = IFF_UP, .ifi_change = IFF_UP };
+
+	netlink_begin(netlink, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &body, sizeof(body));
+	netlink_put_string(netlink, IFLA_IFNAME, name);
+	size_t info = netlink_nest(netlink, IFLA_LINKINFO, NULL, 0);
+	netlink_put_string(netlink, IFLA_INFO_KIND, "bridge");
+	netlink_nest_end(netlink, info);
+	int result = netlink_send(netlink);
+	if (result < 0)
+		return result == -EEXIST ? 0 : result; /* another container's worker was first */
+	/* The kernel takes no alias with a new link. */
+	netlink_begin(netlink, RTM_NEWLINK, 0, &body, sizeof(body));
+	netlink_put_string(netlink, IFLA_IFNAME, name);
+	netlink_put(netlink, IFLA_IFALIAS, ALIAS, strlen(ALIAS));
+	return netlink_send(netlink);
+}
+
+int links_bridge(struct netlink *netlink, const char *name, struct error *err)
+{
 	char path[64];
 	int index = netlink_index(netlink, name);
 
 	if (index == -ENODEV) {
-		netlink_begin(netlink, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &body, sizeof(body));
-		netlink_put_string(netlink, IFLA_IFNAME, name);
-		netlink_put(netlink, IFLA_IFALIAS, ALIAS, strlen(ALIAS));
-		size_t info = netlink_nest(netlink, IFLA_LINKINFO, NULL, 0);
-		netlink_put_string(netlink, IFLA_INFO_KIND, "bridge");
-		netlink_nest_end(netlink, info);
-		int result = netlink_send(netlink);
+		int result = make_bridge(netlink, name);
 
-		/* Another container's worker may have been first. */
-		if (result < 0 && result != -EEXIST)
+		if (result < 0)
 			return error_set(err, ERROR_CONTAINER, -result, "make the bridge %s", name);
 		index = netlink_index(netlink, name);
 	}

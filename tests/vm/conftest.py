@@ -13,6 +13,10 @@ sys.path.insert(0, os.path.dirname(__file__))
 from machine import BUILD, Machine, Pod, coffer, runtime_folder  # noqa: E402
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "keys(*names): the keys of a container config whose behaviour this test shows")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def runtime():
     folder = runtime_folder()

@@ -168,7 +168,7 @@ def test_a_config_that_would_reach_out_is_refused(pod):
     refused("unsupported-field", "config.Hooks.prestart[0].path", Hooks={"prestart": [{"path": "/bin/true"}]})
     refused("unsupported-field", "config.mounts[0].premount_cmds[0].path", mounts=[{**MOUNTS[0], "premount_cmds": [{"path": "/bin/true"}]}])
     refused("unsupported-field", "config.cgroups.devices", cgroups={"devices": [{"type": 97}]})
-    refused("invalid-params", "config.uid_mappings", namespaces=[{"type": "NEWNS"}, {"type": "NEWUSER"}])
+    refused("invalid-params", "config.uid_mappings", hostname=None, namespaces=[{"type": "NEWNS"}, {"type": "NEWUSER"}])
 
 
 def test_a_volume_can_be_bound_into_a_container(pod):
