@@ -561,7 +561,7 @@ def test_a_pod_of_containers(pod):
     out = pod.sh("hostname; cat /proc/sys/net/core/somaxconn; cat /proc/1/comm; ps | grep -c 'sleep 100[0]'; nc -w 3 127.0.0.1 8000; ls -A /proc/1/root | wc -l; ls /proc/1/fd | wc -l; grep -c coffer /proc/1/maps || true", config=member)
     assert out.split() == ["pod", "99", "pause", "1", "hello", "0", "3", "0"], out
     # Its orphans are buried by the sandbox.
-    out = pod.sh("i=0; while [ $i -lt 50 ]; do (true &); i=$((i+1)); done; sleep 1; grep -l ') Z ' /proc/[0-9]*/stat 2>/dev/null | wc -l", config=member)
+    out = pod.sh("i=0; while [ $i -lt 50 ]; do (true &); i=$((i+1)); done; sleep 1; grep -l '(true) Z ' /proc/[0-9]*/stat 2>/dev/null | wc -l", config=member)
     assert out == "0\n"
     for method, name in (("container.exec", "wrong-state"), ("container.start", "wrong-state")):
         with pytest.raises(Refused) as info:
