@@ -102,55 +102,6 @@ static int check_rlimit(const void *object, struct error *err)
 static const struct decode_schema rlimit_schema = { rlimit_fields, array_count(rlimit_fields), sizeof(struct config_rlimit),
 						    check_rlimit };
 
-static const struct decode_field cgroup_fields[] = {
-	{ FIELD(config_cgroup, "memory", DECODE_INT, memory), .min = -1, .max = INT64_MAX },
-	{ FIELD(config_cgroup, "memory_reservation", DECODE_INT, memory_reservation), .min = -1, .max = INT64_MAX },
-	{ FIELD(config_cgroup, "memory_swap", DECODE_INT, memory_swap), .min = -1, .max = INT64_MAX },
-	{ FIELD(config_cgroup, "cpu_shares", DECODE_UINT, cpu_shares), .max = 262144 },
-	{ FIELD(config_cgroup, "cpu_quota", DECODE_INT, cpu_quota), .min = -1, .max = INT64_MAX },
-	{ FIELD(config_cgroup, "cpu_period", DECODE_UINT, cpu_period), .max = 1000000 },
-	{ FIELD(config_cgroup, "pids_limit", DECODE_INT, pids_limit), .min = -1, .max = INT64_MAX },
-	REFUSED("name", "the agent names the container's cgroup"),
-	REFUSED("parent", "the agent names the container's cgroup"),
-	REFUSED("path", "the agent names the container's cgroup"),
-	REFUSED("scope_prefix", "the agent names the container's cgroup"),
-	REFUSED("Paths", "the agent names the container's cgroup"),
-	REFUSED("allow_all_devices", later),
-	REFUSED("allowed_devices", later),
-	REFUSED("denied_devices", later),
-	REFUSED("devices", later),
-	REFUSED("kernel_memory", later),
-	REFUSED("kernel_memory_tcp", later),
-	REFUSED("cpu_rt_quota", later),
-	REFUSED("cpu_rt_period", later),
-	REFUSED("cpuset_cpus", later),
-	REFUSED("cpuset_mems", later),
-	REFUSED("cpu_weight", later),
-	REFUSED("cpu_max", later),
-	REFUSED("cpu_burst", later),
-	REFUSED("cpu_idle", later),
-	REFUSED("blkio_weight", later),
-	REFUSED("blkio_leaf_weight", later),
-	REFUSED("blkio_weight_device", later),
-	REFUSED("blkio_throttle_read_bps_device", later),
-	REFUSED("blkio_throttle_write_bps_device", later),
-	REFUSED("blkio_throttle_read_iops_device", later),
-	REFUSED("blkio_throttle_write_iops_device", later),
-	REFUSED("freezer", later),
-	REFUSED("hugetlb_limit", later),
-	REFUSED("oom_kill_disable", later),
-	REFUSED("memory_swappiness", later),
-	REFUSED("net_prio_ifpriomap", later),
-	REFUSED("net_cls_classid_u", later),
-	REFUSED("rdma", later),
-	REFUSED("unified", later),
-	REFUSED("Systemd", later),
-	REFUSED("Rootless", later),
-	REFUSED("owner_uid", later),
-	REFUSED("memory_check_before_update", later),
-};
-static const struct decode_schema cgroup_schema = SCHEMA(cgroup_fields, config_cgroup);
-
 /* runc writes all six, as null, when there are none. */
 static const struct decode_field hook_fields[] = {
 	REFUSED("prestart", agents_rights),        REFUSED("poststart", agents_rights),
@@ -173,7 +124,7 @@ static const struct decode_field fields[] = {
 	{ FIELD(config, "capabilities", DECODE_RAW, capabilities_json) },
 	{ FIELD(config, "networks", DECODE_LIST, networks), .schema = &network_schema, .max = 16 },
 	REFUSED("routes", later),
-	{ FIELD(config, "cgroups", DECODE_OBJECT, cgroups), .schema = &cgroup_schema },
+	{ FIELD(config, "cgroups", DECODE_OBJECT, cgroups), .schema = &resources_schema },
 	REFUSED("apparmor_profile", later),
 	REFUSED("process_label", later),
 	{ FIELD(config, "rlimits", DECODE_LIST, rlimits), .schema = &rlimit_schema, .max = RLIM_NLIMITS },
@@ -316,19 +267,6 @@ static int check_propagation(const struct config *config, struct error *err)
 	return 0;
 }
 
-static int check_cgroup(const struct config_cgroup *cgroup, struct error *err)
-{
-	if (cgroup->memory_swap > 0 && cgroup->memory <= 0)
-		return error_field(err, "cgroups.memory_swap", "needs a memory limit");
-	if (cgroup->memory_swap > 0 && cgroup->memory_swap < cgroup->memory)
-		return error_field(err, "cgroups.memory_swap", "is memory and swap together: must not be below memory");
-	if (cgroup->cpu_period && cgroup->cpu_period < 1000)
-		return error_field(err, "cgroups.cpu_period", "must be 0 or within 1000 and 1000000");
-	if (cgroup->cpu_quota > 0 && cgroup->cpu_quota < 1000)
-		return error_field(err, "cgroups.cpu_quota", "must be -1, 0 or at least 1000");
-	return 0;
-}
-
 int config_decode(json_object *json, struct config *config, struct decode_memory *memory, struct error *err)
 {
 	int result = decode_object(json, &config_schema, config, memory, err);
@@ -341,8 +279,6 @@ int config_decode(json_object *json, struct config *config, struct decode_memory
 		result = check_devices(config, err);
 	if (result == 0)
 		result = check_propagation(config, err);
-	if (result == 0)
-		result = check_cgroup(&config->cgroups, err);
 	if (result == 0 && privileges_decode(config->capabilities_json, &config->capabilities, err) < 0)
 		result = error_within(err, "capabilities");
 	return result;

@@ -7,6 +7,7 @@
 #include "base/decode.h"
 #include "base/error.h"
 #include "container/privileges.h"
+#include "container/resources.h"
 
 /*
  * What a container is made from: libcontainer's Config (its JSON, 2016 and later shapes) and a process object with the keys
@@ -41,11 +42,6 @@ struct config_rlimit {
 	uint64_t hard, soft;
 };
 
-struct config_cgroup {
-	int64_t memory, memory_reservation, memory_swap, cpu_quota, pids_limit;
-	uint64_t cpu_shares, cpu_period;
-};
-
 struct config {
 	bool no_pivot_root, readonlyfs, no_new_privileges, no_new_keyring;
 	int64_t root_propagation, oom_score_adj;
@@ -57,7 +53,7 @@ struct config {
 	struct decode_list networks;                           /* struct config_network */
 	struct decode_list rlimits;                            /* struct config_rlimit */
 	struct decode_list mask_paths, readonly_paths, labels; /* const char * */
-	struct config_cgroup cgroups;
+	struct resources cgroups;
 	json_object *capabilities_json;
 	struct privileges_capabilities capabilities;
 	unsigned long clone_flags; /* CLONE_NEW* of `namespaces` */

@@ -19,11 +19,12 @@
 #include "sys/rights.h"
 
 /* A cgroup namespace's root is the cgroup that its maker is in: with CLONE_INTO_CGROUP, the container's. */
-static pid_t clone_child(unsigned long namespaces, int cgroup)
+static pid_t clone_child(unsigned long namespaces, const struct groups *groups)
 {
+	bool into = groups->directory >= 0;
 	struct clone_args args = {
-		.flags = namespaces | CLONE_PARENT | CLONE_INTO_CGROUP,
-		.cgroup = (uint64_t)cgroup,
+		.flags = namespaces | CLONE_PARENT | (into ? CLONE_INTO_CGROUP : 0),
+		.cgroup = into ? (uint64_t)groups->directory : 0,
 	};
 
 	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
@@ -67,7 +68,7 @@ static int join_namespaces(pid_t target, struct error *err)
 	return 0;
 }
 
-static int run_child(const struct launch *launch, int cgroup, pid_t *pid, struct error *err)
+static int run_child(const struct launch *launch, const struct groups *groups, pid_t *pid, struct error *err)
 {
 	int pair[2];
 
@@ -80,7 +81,10 @@ static int run_child(const struct launch *launch, int cgroup, pid_t *pid, struct
 		if (result < 0)
 			return result;
 	}
-	*pid = clone_child(launch->rootfs ? launch->config->clone_flags : 0, cgroup);
+	int entered = groups_enter(groups, err);
+	if (entered < 0)
+		return entered;
+	*pid = clone_child(launch->rootfs ? launch->config->clone_flags : 0, groups);
 	if (*pid < 0)
 		return error_set(err, ERROR_CONTAINER, errno, "clone the process");
 	if (*pid == 0) {
@@ -99,6 +103,8 @@ static int run_child(const struct launch *launch, int cgroup, pid_t *pid, struct
 	}
 	close_fd(&theirs);
 	int result = launch->spawned(launch->context, *pid, -1, err);
+	if (result == 0)
+		result = groups_leave(groups, err);
 	if (result < 0)
 		return result;
 	steps_done(launch->steps, "clone the process");
@@ -106,6 +112,8 @@ static int run_child(const struct launch *launch, int cgroup, pid_t *pid, struct
 	if (send(mine, "g", 1, MSG_NOSIGNAL) != 1)
 		return error_set(err, ERROR_CONTAINER, errno, "the process ended at once");
 	result = receive_report(mine, &master, err);
+	if (result == 0 && launch->rootfs)
+		result = groups_restrict(groups, &launch->config->cgroups, err);
 	if (result == 0 && master >= 0)
 		result = launch->spawned(launch->context, 0, master, err);
 	steps_done(launch->steps, "prepare the process");
@@ -114,20 +122,21 @@ static int run_child(const struct launch *launch, int cgroup, pid_t *pid, struct
 
 int launch_run(const struct launch *launch, pid_t *pid, struct error *err)
 {
-	fd_auto cgroup = -1;
+	struct groups groups = GROUPS_NONE;
 	int result = set_oom_score(launch, err);
 
 	if (result < 0)
 		return result;
-	if (launch->rootfs) {
-		cgroup = groups_create(launch->cgroup, &launch->config->cgroups, launch->undo, err);
+	if (launch->rootfs)
+		result = groups_create(launch->cgroup, &launch->config->cgroups, launch->undo, &groups, err);
+	else
+		result = groups_open(launch->cgroup, &groups, err);
+	if (result == 0) {
+		steps_done(launch->steps, "make the cgroup");
+		result = run_child(launch, &groups, pid, err);
 	} else {
-		cgroup = open(launch->cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (cgroup < 0)
-			error_set(err, ERROR_CONTAINER, errno, "open the cgroup");
+		error_step(err, "make the cgroup");
 	}
-	if (cgroup < 0)
-		return error_step(err, "make the cgroup");
-	steps_done(launch->steps, "make the cgroup");
-	return run_child(launch, cgroup, pid, err);
+	groups_close(&groups);
+	return result;
 }

@@ -30,8 +30,9 @@ static int undo_tree(const char *name, struct error *err)
 }
 
 static int (*const actions[UNDO_COUNT])(const char *name, struct error *err) = {
-	[UNDO_CLAIM] = undo_nothing,   [UNDO_UMOUNT] = mounts_unmount, [UNDO_DM_REMOVE] = devmapper_remove,
-	[UNDO_RMDIR] = undo_directory, [UNDO_TREE] = undo_tree,        [UNDO_CGROUP] = cgroups_remove,
+	[UNDO_CLAIM] = undo_nothing,    [UNDO_UMOUNT] = mounts_unmount, [UNDO_DM_REMOVE] = devmapper_remove,
+	[UNDO_RMDIR] = undo_directory,  [UNDO_TREE] = undo_tree,        [UNDO_CGROUP] = cgroups_remove,
+	[UNDO_LIMIT] = cgroups_restore,
 };
 
 int rollback_run(const struct undo *undo, struct error *err)

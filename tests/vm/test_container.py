@@ -167,7 +167,6 @@ def test_a_config_that_would_reach_out_is_refused(pod):
     refused("unsupported-field", "config.sysctl", sysctl={"kernel.domainname": "x"})
     refused("unsupported-field", "config.Hooks.prestart", Hooks={"prestart": [{"path": "/bin/true"}]})
     refused("unsupported-field", "config.mounts[0].premount_cmds", mounts=[{**MOUNTS[0], "premount_cmds": [{"path": "/bin/true"}]}])
-    refused("unsupported-field", "config.cgroups.devices", cgroups={"devices": [{"type": 97}]})
     refused("unsupported-field", "config.namespaces[1].type", namespaces=[{"type": "NEWNS"}, {"type": "NEWUSER"}])
 
 
