@@ -20,7 +20,6 @@
 		fields, array_count(fields), sizeof(struct type), NULL                                                             \
 	}
 
-static const char later[] = "this agent does not act on it yet";
 static const char never_rootless[] = "the agent is root of the VM";
 
 #define SIGNAL_MAX   64
@@ -89,55 +88,6 @@ static int check_rlimit(const void *object, struct error *err)
 static const struct decode_schema rlimit_schema = { rlimit_fields, array_count(rlimit_fields), sizeof(struct config_rlimit),
 						    check_rlimit };
 
-static const struct decode_field cgroup_fields[] = {
-	{ FIELD(config_cgroup, "memory", DECODE_INT, memory), .min = -1, .max = INT64_MAX },
-	{ FIELD(config_cgroup, "memory_reservation", DECODE_INT, memory_reservation), .min = -1, .max = INT64_MAX },
-	{ FIELD(config_cgroup, "memory_swap", DECODE_INT, memory_swap), .min = -1, .max = INT64_MAX },
-	{ FIELD(config_cgroup, "cpu_shares", DECODE_UINT, cpu_shares), .max = 262144 },
-	{ FIELD(config_cgroup, "cpu_quota", DECODE_INT, cpu_quota), .min = -1, .max = INT64_MAX },
-	{ FIELD(config_cgroup, "cpu_period", DECODE_UINT, cpu_period), .max = 1000000 },
-	{ FIELD(config_cgroup, "pids_limit", DECODE_INT, pids_limit), .min = -1, .max = INT64_MAX },
-	REFUSED("name", "the agent names the container's cgroup"),
-	REFUSED("parent", "the agent names the container's cgroup"),
-	REFUSED("path", "the agent names the container's cgroup"),
-	REFUSED("scope_prefix", "the agent names the container's cgroup"),
-	REFUSED("Paths", "the agent names the container's cgroup"),
-	REFUSED("allow_all_devices", later),
-	REFUSED("allowed_devices", later),
-	REFUSED("denied_devices", later),
-	REFUSED("devices", later),
-	REFUSED("kernel_memory", later),
-	REFUSED("kernel_memory_tcp", later),
-	REFUSED("cpu_rt_quota", later),
-	REFUSED("cpu_rt_period", later),
-	REFUSED("cpuset_cpus", later),
-	REFUSED("cpuset_mems", later),
-	REFUSED("cpu_weight", later),
-	REFUSED("cpu_max", later),
-	REFUSED("cpu_burst", later),
-	REFUSED("cpu_idle", later),
-	REFUSED("blkio_weight", later),
-	REFUSED("blkio_leaf_weight", later),
-	REFUSED("blkio_weight_device", later),
-	REFUSED("blkio_throttle_read_bps_device", later),
-	REFUSED("blkio_throttle_write_bps_device", later),
-	REFUSED("blkio_throttle_read_iops_device", later),
-	REFUSED("blkio_throttle_write_iops_device", later),
-	REFUSED("freezer", later),
-	REFUSED("hugetlb_limit", later),
-	REFUSED("oom_kill_disable", later),
-	REFUSED("memory_swappiness", later),
-	REFUSED("net_prio_ifpriomap", later),
-	REFUSED("net_cls_classid_u", later),
-	REFUSED("rdma", later),
-	REFUSED("unified", later),
-	REFUSED("Systemd", later),
-	REFUSED("Rootless", later),
-	REFUSED("owner_uid", later),
-	REFUSED("memory_check_before_update", later),
-};
-static const struct decode_schema cgroup_schema = SCHEMA(cgroup_fields, config_cgroup);
-
 static const struct decode_field fields[] = {
 	{ FIELD(config, "no_pivot_root", DECODE_BOOL, no_pivot_root) },
 	{ FIELD(config, "parent_death_signal", DECODE_INT, parent_death_signal), .min = 0, .max = SIGNAL_MAX },
@@ -153,7 +103,7 @@ static const struct decode_field fields[] = {
 	{ FIELD(config, "capabilities", DECODE_RAW, capabilities_json) },
 	{ FIELD(config, "networks", DECODE_LIST, networks), .schema = &network_schema, .max = 16 },
 	{ FIELD(config, "routes", DECODE_LIST, routes), .schema = &network_route_schema, .max = 64 },
-	{ FIELD(config, "cgroups", DECODE_OBJECT, cgroups), .schema = &cgroup_schema },
+	{ FIELD(config, "cgroups", DECODE_OBJECT, cgroups), .schema = &resources_schema },
 	{ FIELD(config, "apparmor_profile", DECODE_STRING, apparmor_profile), .max = 256 },
 	{ FIELD(config, "process_label", DECODE_STRING, process_label), .max = 256 },
 	{ FIELD(config, "rlimits", DECODE_LIST, rlimits), .schema = &rlimit_schema, .max = RLIM_NLIMITS },

@@ -10,6 +10,7 @@
 #include "container/namespaces.h"
 #include "container/network.h"
 #include "container/privileges.h"
+#include "container/resources.h"
 #include "container/scheduling.h"
 #include "container/syscall_filter.h"
 
@@ -48,11 +49,6 @@ struct config_rlimit {
 	uint64_t hard, soft;
 };
 
-struct config_cgroup {
-	int64_t memory, memory_reservation, memory_swap, cpu_quota, pids_limit;
-	uint64_t cpu_shares, cpu_period;
-};
-
 struct config {
 	bool no_pivot_root, readonlyfs, no_new_privileges, no_new_keyring;
 	int64_t root_propagation, oom_score_adj, parent_death_signal;
@@ -69,7 +65,7 @@ struct config {
 	struct decode_list rlimits;                            /* struct config_rlimit */
 	struct decode_list sysctl;                             /* struct decode_pair */
 	struct decode_list mask_paths, readonly_paths, labels; /* const char * */
-	struct config_cgroup cgroups;
+	struct resources cgroups;
 	struct namespaces_offsets time_offsets;
 	struct scheduling scheduling;
 	struct syscall_filter seccomp;

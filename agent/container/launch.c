@@ -24,12 +24,13 @@
 #define USUAL_DESCRIPTORS 1024u
 
 /* A cgroup namespace's root is the cgroup that its maker is in: with CLONE_INTO_CGROUP, the container's. */
-static pid_t clone_child(unsigned long flags, int cgroup, int *pidfd)
+static pid_t clone_child(unsigned long flags, const struct groups *groups, int *pidfd)
 {
+	bool into = groups && groups->directory >= 0;
 	struct clone_args args = {
-		.flags = flags | CLONE_PARENT | (cgroup >= 0 ? CLONE_INTO_CGROUP : 0) | (pidfd ? CLONE_PIDFD : 0),
+		.flags = flags | CLONE_PARENT | (into ? CLONE_INTO_CGROUP : 0) | (pidfd ? CLONE_PIDFD : 0),
 		.pidfd = (uint64_t)(uintptr_t)pidfd,
-		.cgroup = cgroup >= 0 ? (uint64_t)cgroup : 0,
+		.cgroup = into ? (uint64_t)groups->directory : 0,
 	};
 
 	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
@@ -65,7 +66,7 @@ static pid_t pid_of(int pidfd)
  * Into a user namespace that is joined goes a process of its own, which then makes the container's first process there: the worker
  * must keep its rights.  Both are children of PID 1.
  */
-static pid_t clone_in_user_namespace(const struct launch *launch, const struct stage *stage, int cgroup)
+static pid_t clone_in_user_namespace(const struct launch *launch, const struct stage *stage, const struct groups *groups)
 {
 	const struct namespaces *namespaces = &launch->config->namespaces;
 	int pair[2], pidfd = -1;
@@ -73,13 +74,13 @@ static pid_t clone_in_user_namespace(const struct launch *launch, const struct s
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -1;
-	pid_t between = clone_child(0, cgroup, NULL);
+	pid_t between = clone_child(0, groups, NULL);
 	if (between == 0) {
 		struct error err;
 
 		if (namespaces_enter_user(namespaces, &err) < 0)
 			_exit(1);
-		pid_t pid = clone_child(namespaces->create & ~(unsigned long)CLONE_NEWTIME, -1, &pidfd);
+		pid_t pid = clone_child(namespaces->create & ~(unsigned long)CLONE_NEWTIME, NULL, &pidfd);
 		if (pid == 0) {
 			close(pair[0]);
 			close(pair[1]);
@@ -166,22 +167,28 @@ static int set_limits(const struct launch *launch, pid_t pid, struct error *err)
 
 /* ---- the launch ---- */
 
-static int clone_process(const struct launch *launch, const struct stage *stage, int cgroup, pid_t *pid, struct error *err)
+static int clone_process(const struct launch *launch, const struct stage *stage, const struct groups *groups, pid_t *pid,
+			 struct error *err)
 {
 	const struct namespaces *namespaces = &launch->config->namespaces;
-	int result = launch->rootfs ? namespaces_enter(namespaces, err) : namespaces_join(namespaces, launch->target, err);
+	int result = groups_enter(groups, err);
 
+	if (result == 0)
+		result = launch->rootfs ? namespaces_enter(namespaces, err) : namespaces_join(namespaces, launch->target, err);
 	if (result < 0)
 		return result;
 	if (launch->rootfs && (namespaces->join & CLONE_NEWUSER)) {
-		*pid = clone_in_user_namespace(launch, stage, cgroup);
+		*pid = clone_in_user_namespace(launch, stage, groups);
 	} else {
 		/* The worker is where the child's new time namespace begins: it has unshared it. */
-		*pid = clone_child(launch->rootfs ? namespaces->create & ~(unsigned long)CLONE_NEWTIME : 0, cgroup, NULL);
+		*pid = clone_child(launch->rootfs ? namespaces->create & ~(unsigned long)CLONE_NEWTIME : 0, groups, NULL);
 		if (*pid == 0)
 			stage_run(stage);
 	}
-	return *pid < 0 ? error_set(err, ERROR_CONTAINER, errno, "clone the process") : 0;
+	if (*pid < 0)
+		return error_set(err, ERROR_CONTAINER, errno, "clone the process");
+	/* The worker of an exec sees the container's files by now, and has nothing more to do than to end. */
+	return launch->rootfs ? groups_leave(groups, err) : 0;
 }
 
 /* The child waits for its byte meanwhile. */
@@ -196,7 +203,7 @@ static int equip_child(const struct launch *launch, pid_t pid, struct error *err
 	return result;
 }
 
-static int run_child(const struct launch *launch, struct stage *stage, int cgroup, pid_t *pid, struct error *err)
+static int run_child(const struct launch *launch, struct stage *stage, const struct groups *groups, pid_t *pid, struct error *err)
 {
 	int pair[2];
 
@@ -205,7 +212,7 @@ static int run_child(const struct launch *launch, struct stage *stage, int cgrou
 	fd_auto mine = pair[0], theirs = pair[1], master = -1;
 	stage->sync = theirs;
 	stage->worker = mine;
-	int result = clone_process(launch, stage, cgroup, pid, err);
+	int result = clone_process(launch, stage, groups, pid, err);
 	close_fd(&theirs);
 	if (result == 0)
 		result = equip_child(launch, *pid, err);
@@ -219,7 +226,7 @@ static int run_child(const struct launch *launch, struct stage *stage, int cgrou
 		result = set_limits(launch, *pid, err);
 	/* Before anything of the container's runs, and after its device nodes have been made. */
 	if (result == 0 && launch->rootfs)
-		result = groups_confine(cgroup, err);
+		result = groups_restrict(groups, &launch->config->cgroups, err);
 	if (result == 0 && master >= 0)
 		result = launch->spawned(launch->context, 0, master, err);
 	steps_done(launch->steps, "prepare the process");
@@ -231,18 +238,11 @@ static bool is_sandbox(const struct launch *launch)
 	return launch->rootfs && launch->rootfs[0] == '\0';
 }
 
-static int open_cgroup(const struct launch *launch, struct error *err)
-{
-	if (launch->rootfs)
-		return groups_create(launch->cgroup, &launch->config->cgroups, launch->undo, err);
-	int fd = open(launch->cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd >= 0 ? fd : error_set(err, ERROR_CONTAINER, errno, "open the cgroup");
-}
-
 int launch_run(const struct launch *launch, pid_t *pid, struct error *err)
 {
 	const struct config *config = launch->config;
 	struct syscall_filter_program seccomp = { 0 };
+	struct groups groups = GROUPS_NONE;
 	fd_auto proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	fd_auto program = is_sandbox(launch) ? open("/pause", O_PATH | O_CLOEXEC) : -1;
 	struct stage stage = {
@@ -274,9 +274,15 @@ int launch_run(const struct launch *launch, pid_t *pid, struct error *err)
 	if (config->has_seccomp)
 		steps_done(launch->steps, "compile the filter");
 	result = set_oom_score(launch, err);
-	fd_auto cgroup = result < 0 ? result : open_cgroup(launch, err);
-	if (cgroup < 0)
-		return error_step(err, "make the cgroup");
-	steps_done(launch->steps, "make the cgroup");
-	return run_child(launch, &stage, cgroup, pid, err);
+	if (result == 0)
+		result = launch->rootfs ? groups_create(launch->cgroup, &config->cgroups, launch->undo, &groups, err)
+					: groups_open(launch->cgroup, &groups, err);
+	if (result < 0) {
+		error_step(err, "make the cgroup");
+	} else {
+		steps_done(launch->steps, "make the cgroup");
+		result = run_child(launch, &stage, &groups, pid, err);
+	}
+	groups_close(&groups);
+	return result;
 }

@@ -142,19 +142,6 @@ static int check_mounts(const struct config *config, struct error *err)
 	return 0;
 }
 
-static int check_cgroup(const struct config_cgroup *cgroup, struct error *err)
-{
-	if (cgroup->memory_swap > 0 && cgroup->memory <= 0)
-		return error_field(err, "cgroups.memory_swap", "needs a memory limit");
-	if (cgroup->memory_swap > 0 && cgroup->memory_swap < cgroup->memory)
-		return error_field(err, "cgroups.memory_swap", "is memory and swap together: must not be below memory");
-	if (cgroup->cpu_period && cgroup->cpu_period < 1000)
-		return error_field(err, "cgroups.cpu_period", "must be 0 or within 1000 and 1000000");
-	if (cgroup->cpu_quota > 0 && cgroup->cpu_quota < 1000)
-		return error_field(err, "cgroups.cpu_quota", "must be -1, 0 or at least 1000");
-	return 0;
-}
-
 int validate_config(const struct config *config, struct error *err)
 {
 	int result = check_namespaces(config, err);
@@ -169,8 +156,6 @@ int validate_config(const struct config *config, struct error *err)
 		result = check_devices(config, err);
 	if (result == 0)
 		result = check_mounts(config, err);
-	if (result == 0)
-		result = check_cgroup(&config->cgroups, err);
 	if (result == 0)
 		result = sysctl_check(&config->sysctl, config->namespaces.create | config->namespaces.join, err);
 	if (result == 0)

@@ -167,28 +167,14 @@ static const struct operation_kind exec_kind = {
 	.work = launch_work,
 };
 
-/* The list of the cgroup may grow while it is read: again, until a round has found nobody new would take for ever; one round is
- * what "all" means. */
+/* Who is born while the list is read may be missed: one round is what "all" means. */
 static int signal_all(const struct container_object *container, int signal, struct error *err)
 {
 	char path[192];
-	unsigned long pid;
 
-	if (signal == SIGKILL) {
-		if (text_format(path, sizeof(path), CGROUPS_ROOT "/%s", container->object.id) < 0)
-			return error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "cgroup");
-		return cgroups_write(path, "cgroup.kill", "1", err);
-	}
-	if (text_format(path, sizeof(path), CGROUPS_ROOT "/%s/cgroup.procs", container->object.id) < 0)
+	if (text_format(path, sizeof(path), CGROUPS_ROOT "/%s", container->object.id) < 0)
 		return error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "cgroup");
-	auto_file list = fopen(path, "re");
-	if (!list)
-		return error_set(err, ERROR_CONTAINER, errno, "open %s", path);
-	while (fscanf(list, "%lu", &pid) == 1) {
-		if (pid > 1)
-			kill((pid_t)pid, signal);
-	}
-	return 0;
+	return cgroups_signal(path, signal, err);
 }
 
 /* In a pid namespace of its own the kernel ends the others with the first process; in one that is shared nobody else would. */

@@ -39,6 +39,7 @@ static int (*const actions[UNDO_COUNT])(const char *name, struct error *err) = {
 	[UNDO_CGROUP] = cgroups_remove,
 	[UNDO_LINK] = links_remove,
 	[UNDO_BRIDGE] = links_remove_bridge,
+	[UNDO_LIMIT] = cgroups_restore,
 };
 
 int rollback_run(const struct undo *undo, struct error *err)

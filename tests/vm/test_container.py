@@ -167,7 +167,6 @@ def test_a_config_that_would_reach_out_is_refused(pod):
     refused("invalid-params", "config.sysctl.kernel.ostype", sysctl={"kernel.ostype": "x"})
     refused("unsupported-field", "config.Hooks.prestart[0].path", Hooks={"prestart": [{"path": "/bin/true"}]})
     refused("unsupported-field", "config.mounts[0].premount_cmds[0].path", mounts=[{**MOUNTS[0], "premount_cmds": [{"path": "/bin/true"}]}])
-    refused("unsupported-field", "config.cgroups.devices", cgroups={"devices": [{"type": 97}]})
     refused("invalid-params", "config.uid_mappings", hostname=None, namespaces=[{"type": "NEWNS"}, {"type": "NEWUSER"}])
 
 
