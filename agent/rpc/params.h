@@ -41,7 +41,7 @@ struct params_rootfs {
 
 struct params_container {
 	const char *id, *rootfs, *exec;
-	json_object *config, *process;
+	json_object *config, *process, *spec;
 };
 
 struct params_signal {

@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "container/launch.h"
+#include "container/oci.h"
 #include "service/storage.h"
 #include "sys/cgroups.h"
 #include "sys/paths.h"
@@ -25,6 +26,7 @@ struct launching {
 	struct decode_memory memory;
 	char rootfs[160], cgroup[160];
 	bool exec;
+	bool from_spec; /* config and process have been converted: errors name the spec's fields */
 	pid_t target;
 	int theirs[4];
 	struct completion completion;
@@ -151,16 +153,35 @@ static void create_done(void *context, const struct error *error, const void *re
 		if (launching->process->state == PROCESS_CREATING)
 			launching->process->state = PROCESS_CREATED;
 	}
+	if (error && launching->from_spec) {
+		struct error named = *error;
+
+		oci_blame(&named);
+		launching_end(launching, &named);
+		return;
+	}
 	launching_end(launching, error);
 }
 
-static int decode_config(struct container_object *container, const struct container_create *request, struct error *err)
+/* The request's config and process, or what its spec is converted to. */
+static int take_json(struct launching *launching, const struct container_create *request, struct error *err)
+{
+	if (!request->spec) {
+		launching->container->config_json = json_object_get(request->config);
+		return 0;
+	}
+	launching->from_spec = true;
+	if (oci_convert(request->spec, &launching->container->config_json, &launching->process_json, err) < 0)
+		return error_within(err, "spec");
+	return 0;
+}
+
+static int decode_config(struct container_object *container, struct error *err)
 {
 	container->config = calloc(1, sizeof(*container->config));
 	if (!container->config)
 		return error_set(err, ERROR_INTERNAL, ENOMEM, "config");
-	container->config_json = json_object_get(request->config);
-	if (config_decode(request->config, container->config, &container->config_memory, err) < 0)
+	if (config_decode(container->config_json, container->config, &container->config_memory, err) < 0)
 		return error_within(err, "config");
 	return 0;
 }
@@ -181,9 +202,13 @@ static int prepare_create(struct launching *launching, const struct container_cr
 	if (result == 0)
 		result = objects_use(object, rootfs, err);
 	if (result == 0)
-		result = decode_config(launching->container, request, err);
+		result = take_json(launching, request, err);
+	if (result == 0)
+		result = decode_config(launching->container, err);
 	if (result == 0)
 		result = decode_process(launching, err);
+	if (result < 0 && launching->from_spec)
+		oci_blame(err);
 	if (result == 0 &&
 	    (text_format(launching->rootfs, sizeof(launching->rootfs), STORAGE_ROOTFS_DIRECTORY "/%s", request->rootfs) < 0 ||
 	     text_format(launching->cgroup, sizeof(launching->cgroup), CGROUPS_ROOT "/%s", request->id) < 0))

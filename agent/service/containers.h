@@ -20,6 +20,7 @@ struct container_create {
 	const char *id, *rootfs;
 	json_object *config; /* a reference is taken for as long as the container lives */
 	json_object *process;
+	json_object *spec; /* an OCI runtime spec in place of both, which are NULL then */
 };
 
 struct container_result {
