@@ -179,7 +179,9 @@ void oci_blame(struct error *err)
 		replace(err, rows[i].document, &match, rows[i].whole);
 		break;
 	}
-	/* Nothing to translate in a name that has stayed the same. */
-	if (strncmp(err->field, "spec.", 5) != 0 || strcmp(err->field + 5, field) != 0)
+	/* A name that has stayed the same needs no second one. */
+	const char *dot = strchr(field, '.');
+	bool same = strcmp(err->field + strcspn(err->field, "."), dot ? dot : "") == 0 || strcmp(err->field + 5, field) == 0;
+	if (!same || strncmp(err->field, "spec.", 5) != 0)
 		error_wrap(err, "as %s of the converted config", field);
 }
