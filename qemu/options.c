@@ -154,7 +154,8 @@ static int check_counts(const struct options_command *command, const struct opti
 {
 	if (options->word_count < command->words_min)
 		return fail_set(err, EINVAL, "something is missing; usage: coffer %s %s", command->name, command->arguments);
-	if (command->rest && options->rest_count == 0)
+	/* A bundle says itself what is run. */
+	if (command->rest && options->rest_count == 0 && !options->oci)
 		return fail_set(err, EINVAL, "the program to run is missing; usage: coffer %s %s", command->name,
 				command->arguments);
 	return 0;

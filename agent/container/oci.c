@@ -275,7 +275,7 @@ static const struct oci_table_row linux_rows[] = {
 	ROW("gidMappings", OCI_LIST, "gid_mappings", .table = &oci_mounts_id_table),
 	ROW("sysctl", OCI_TEXTS, "sysctl", .max = 4096),
 	ROW("resources", OCI_OBJECT, NULL, .place = OCI_CGROUP, .table = &oci_resources_table),
-	ROW("cgroupsPath", OCI_STRING, "path", .place = OCI_CGROUP),
+	ROW("cgroupsPath", OCI_STRING, NULL), /* the agent names the cgroup */
 	ROW("namespaces", OCI_LIST, "namespaces", .table = &namespace_table, .unique = "type"),
 	ROW("devices", OCI_LIST, "devices", .table = &oci_resources_device_table, .finish = oci_resources_add_nodes),
 	ROW("netDevices", OCI_OBJECTS, "netDevices", .table = &net_device_table),

@@ -70,7 +70,6 @@ static const struct {
 	{ "config.memory_policy", "spec.linux.memoryPolicy", false },
 	{ "config.personality", "spec.linux.personality", false },
 	{ "config.time_offsets", "spec.linux.timeOffsets", false },
-	{ "config.cgroups.path", "spec.linux.cgroupsPath", true },
 	{ "config.cgroups.devices", "spec.linux.resources.devices", false },
 	{ "config.cgroups.memory", "spec.linux.resources.memory.limit", true },
 	{ "config.cgroups.memory_reservation", "spec.linux.resources.memory.reservation", true },
@@ -112,6 +111,7 @@ static const struct {
 	{ "process.umask", "spec.process.user.umask", true },
 	{ "process.additional_groups", "spec.process.user.additionalGids", false },
 	{ "process.terminal", "spec.process.terminal", true },
+	{ "process.stdio", "stdio", true }, /* beside the spec */
 	{ "process.console_width", "spec.process.consoleSize.width", true },
 	{ "process.console_height", "spec.process.consoleSize.height", true },
 };
@@ -169,19 +169,19 @@ void oci_blame(struct error *err)
 {
 	char field[sizeof(err->field)];
 	struct match match;
+	bool found = false;
 
 	if (strncmp(err->field, "config", 6) != 0 && strncmp(err->field, "process", 7) != 0)
 		return;
 	memcpy(field, err->field, sizeof(field));
-	for (size_t i = 0; i < array_count(rows); i++) {
-		if (!matches(rows[i].converted, field, &match))
-			continue;
-		replace(err, rows[i].document, &match, rows[i].whole);
-		break;
+	for (size_t i = 0; i < array_count(rows) && !found; i++) {
+		found = matches(rows[i].converted, field, &match);
+		if (found)
+			replace(err, rows[i].document, &match, rows[i].whole);
 	}
 	/* A name that has stayed the same needs no second one. */
 	const char *dot = strchr(field, '.');
 	bool same = strcmp(err->field + strcspn(err->field, "."), dot ? dot : "") == 0 || strcmp(err->field + 5, field) == 0;
-	if (!same || strncmp(err->field, "spec.", 5) != 0)
+	if (!found || !same)
 		error_wrap(err, "as %s of the converted config", field);
 }

@@ -134,14 +134,34 @@ static const struct oci_table_row rule_rows[] = {
 };
 static const struct oci_table rule_table = TABLE(rule_rows, finish_rule);
 
-/* The last rule that matches decides, so these hold whatever the document denies. */
+static bool denies_all(json_object *rule)
+{
+	const char *access = oci_table_text(rule, "permissions");
+
+	return !json_object_get_boolean(oci_table_get(rule, "allow")) && json_object_get_int(oci_table_get(rule, "type")) == 'a' &&
+	       json_object_get_int(oci_table_get(rule, "major")) < 0 && json_object_get_int(oci_table_get(rule, "minor")) < 0 &&
+	       strchr(access, 'r') && strchr(access, 'w') && strchr(access, 'm');
+}
+
+/*
+ * The last rule that matches decides, so these hold whatever the document denies.  One that only denies everything, as most do,
+ * says what holds anyway.
+ */
 static int add_rules(const struct oci_table_output *output, json_object *value, json_object *out, struct error *err)
 {
+	json_object *rules = oci_table_get(out, "devices");
+	size_t given = json_object_array_length(rules), denials = 0;
 	int result = 0;
 
 	(void)output, (void)value;
+	while (denials < given && denies_all(json_object_array_get_idx(rules, denials)))
+		denials++;
+	if (denials == given) {
+		json_object_object_del(out, "devices");
+		return 0;
+	}
 	for (size_t i = 0; i < array_count(usual) && result == 0; i++)
-		result = add_usual(oci_table_get(out, "devices"), i, false, err);
+		result = add_usual(rules, i, false, err);
 	return result;
 }
 

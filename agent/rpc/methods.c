@@ -122,6 +122,7 @@ static void run_create(struct rpc_call *call)
 		.config = params->config,
 		.process = params->process,
 		.spec = params->spec,
+		.stdio = params->stdio,
 	};
 
 	containers_create(call->agent, &request, answer_to(call));

@@ -79,6 +79,7 @@ static const struct decode_field container_fields[] = {
 	{ FIELD(params_container, "config", DECODE_RAW, config) },
 	{ FIELD(params_container, "process", DECODE_RAW, process) },
 	{ FIELD(params_container, "spec", DECODE_RAW, spec) },
+	{ FIELD(params_container, "stdio", DECODE_STRING, stdio), .max = 16 },
 };
 
 /* libcontainer's two objects, or OCI's one. */
@@ -92,6 +93,8 @@ static int check_container(const void *object, struct error *err)
 		return error_field(err, "config", "is required, unless there is a `spec`");
 	if (!params->spec && !params->process)
 		return error_field(err, "process", "is required, unless there is a `spec`");
+	if (!params->spec && params->stdio)
+		return error_field(err, "stdio", "stands in `process`, unless there is a `spec`");
 	return 0;
 }
 

@@ -40,7 +40,7 @@ struct params_rootfs {
 };
 
 struct params_container {
-	const char *id, *rootfs, *exec;
+	const char *id, *rootfs, *exec, *stdio;
 	json_object *config, *process, *spec;
 };
 

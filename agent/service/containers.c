@@ -173,6 +173,8 @@ static int take_json(struct launching *launching, const struct container_create 
 	launching->from_spec = true;
 	if (oci_convert(request->spec, &launching->container->config_json, &launching->process_json, err) < 0)
 		return error_within(err, "spec");
+	if (request->stdio)
+		return oci_table_put_text(launching->process_json, "stdio", request->stdio, err);
 	return 0;
 }
 
