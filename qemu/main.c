@@ -125,7 +125,7 @@ static const struct options_command commands[] = {
 	  3, false, call_run, MAIN_FAILURE },
 	{ "run",
 	  "NAME --image FILE[,...] --scratch FILE[,SIZE] [OPTION]... -- PROGRAM [ARGUMENT]...\n"
-	  "       coffer run NAME --oci BUNDLE [OPTION]... [-- PROGRAM [ARGUMENT]...]",
+	  "       coffer run [NAME] --oci BUNDLE [OPTION]... [-- PROGRAM [ARGUMENT]...]",
 	  "Run a program in a new container: plug and attach its images, make its scratch, stream its input and output,\n"
 	  "exit with its code, and undo all of it.",
 	  ROWS(run_rows), 1, 1, true, run_run, MAIN_BROKEN },

@@ -21,6 +21,7 @@
 #include "qemu/pump.h"
 #include "qemu/report.h"
 #include "qemu/terminal.h"
+#include "qemu/throwaway.h"
 
 #define RUN_CONNECT_MS   10000
 #define RUN_SCRATCH_SIZE (64ull << 30)
@@ -41,6 +42,7 @@ struct run {
 	char id[COFFER_ID_MAX + 1];
 	const char *scratch; /* its file, without the size */
 	char scratch_file[PATH_MAX];
+	bool has_throwaway; /* the VM is this run's own */
 };
 
 static int64_t microseconds(void)
@@ -360,6 +362,8 @@ static int check_bundle(struct run *run, struct error *err)
 	int result = bundle_open(options->oci, &run->bundle, err);
 	if (result < 0)
 		return result;
+	if (options->word_count == 0 && (options->detach || options->keep))
+		return fail_set(err, EINVAL, "--detach and --keep need the name of a VM that stays");
 	if (run->bundle.terminal && options->detach)
 		return fail_set(err, EINVAL, "--detach does not go with process.terminal of %s/config.json", options->oci);
 	if (run->bundle.terminal && !isatty(STDIN_FILENO))
@@ -397,7 +401,21 @@ static int check(struct run *run, struct error *err)
 		return error_wrap(err, "--id %s", options->id);
 	result = made_tag(run->tag, err);
 	snprintf(run->id, sizeof(run->id), "%s", options->id ? options->id : run->tag);
-	return result < 0 ? result : vm_find(options->words[0], &run->vm, err);
+	return result < 0 || options->word_count == 0 ? result : vm_find(options->words[0], &run->vm, err);
+}
+
+/* Named as the run is. */
+static int start_own(struct run *run, struct error *err)
+{
+	int64_t began = microseconds();
+
+	run->has_throwaway = true;
+	int result = throwaway_start(run->tag, run->interrupt, err);
+	if (result == 0)
+		result = vm_find(run->tag, &run->vm, err);
+	if (result == 0 && run->options->verbose)
+		report_step("start a VM", microseconds() - began, NULL);
+	return result;
 }
 
 /* A bundle's files become images; without --scratch its scratch is a temporary file too. */
@@ -432,6 +450,8 @@ static int prepare(struct run *run, struct error *err)
 		result = prepare_bundle(run, err);
 	if (result == 0)
 		result = prepare_scratch(run, err);
+	if (result == 0 && run->options->word_count == 0)
+		result = start_own(run, err);
 	return result < 0 ? result : client_open(&run->vm, process_now() + RUN_CONNECT_MS, &run->client, err);
 }
 
@@ -453,7 +473,7 @@ static int run_whole(struct run *run, struct error *err)
 	if (stays)
 		fprintf(stderr, "coffer: container %s stays; `coffer remove --force %s %s` removes it\n", run->id, run->vm.name,
 			run->id);
-	else if (made_undo(&run->made, &run->vm, false, &why) < 0) {
+	else if (!run->has_throwaway && made_undo(&run->made, &run->vm, false, &why) < 0) {
 		fprintf(stderr, "coffer: not everything could be undone: %s\n", why.message);
 		if (result >= 0)
 			result = 125;
@@ -467,6 +487,8 @@ int run_run(const struct options *options, struct error *err)
 	int result = run_whole(&run, err);
 
 	bundle_close(&run.bundle);
+	if (run.has_throwaway)
+		throwaway_stop(run.tag);
 	close_fd(&run.interrupt);
 	return result;
 }
