@@ -8,7 +8,8 @@ from source import ROOT, files, finish, line_of, problem
 
 page = ROOT / "docs/CONFIG.md"
 _, _, section = (page.read_text() if page.exists() else "").partition("## OCI runtime spec")
-described = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]*)`", section))))
+first_cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| ")]
+described = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]*)`", " ".join(first_cells)))))
 
 for path in files("agent/container/oci*.c"):
     text = path.read_text()
