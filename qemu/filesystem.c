@@ -49,7 +49,8 @@ static int make_erofs(const struct filesystem *fs, const char *folder, const cha
 	if (result < 0)
 		return result;
 	argv_add(&argv, "--quiet");
-	argv_add(&argv, "-zlz4hc");
+	if (!fs->is_brief)
+		argv_add(&argv, "-zlz4hc");
 	/* The image's own time is fixed; the files keep theirs, which compiled Python files are checked against. */
 	argv_add(&argv, "-T0");
 	argv_add(&argv, "--preserve-mtime");
@@ -232,6 +233,22 @@ int filesystem_unpack(const struct filesystem *fs, const char *tar, const char *
 	argv_add(&argv, tar);
 	argv_add(&argv, "--directory");
 	argv_add(&argv, folder);
+	return finish(fs, &argv, NULL, err);
+}
+
+int filesystem_copy(const struct filesystem *fs, const char *from, const char *to, struct error *err)
+{
+	struct argv argv = { 0 };
+	int result = begin(&argv, "cp", "coreutils", err);
+
+	if (result < 0)
+		return result;
+	argv_add(&argv, "--archive");
+	argv_add(&argv, "--reflink=auto");
+	argv_add(&argv, "--no-target-directory");
+	argv_add(&argv, "--");
+	argv_add(&argv, from);
+	argv_add(&argv, to);
 	return finish(fs, &argv, NULL, err);
 }
 

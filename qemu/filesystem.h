@@ -2,6 +2,8 @@
 #ifndef QEMU_FILESYSTEM_H
 #define QEMU_FILESYSTEM_H
 
+#include <stdbool.h>
+
 #include "qemu/progress.h"
 
 /* What making an image takes from step to step. */
@@ -9,6 +11,7 @@ struct filesystem {
 	const char *type; /* "erofs", "squashfs" or "ext4" */
 	struct progress *progress;
 	int interrupt;
+	bool is_brief; /* soon thrown away: made quickly rather than small */
 };
 
 /* Fails for a type that has no row here, naming those that have. */
@@ -20,6 +23,8 @@ must_check int filesystem_check(const char *type, struct error *err);
  */
 must_check int filesystem_make(const struct filesystem *fs, const char *folder, const char *out, struct error *err);
 
+/* Copies a file or a folder with all that is in it, owners and extended attributes too, to the new name `to`. */
+must_check int filesystem_copy(const struct filesystem *fs, const char *from, const char *to, struct error *err);
 /* Unpacks a tar archive, compressed or not, into the folder. */
 must_check int filesystem_unpack(const struct filesystem *fs, const char *tar, const char *folder, struct error *err);
 /* Removes a folder with all that is in it. */

@@ -13,6 +13,7 @@
 #include "qemu/commands.h"
 #include "qemu/fail.h"
 #include "qemu/filesystem.h"
+#include "qemu/image.h"
 #include "qemu/interrupt.h"
 #include "qemu/output.h"
 #include "qemu/verity.h"
@@ -26,6 +27,7 @@ struct image {
 	struct verity verity;
 	char folder[PATH_MAX]; /* what goes in: the one that was given, or the unpacked archive */
 	bool unpacked;         /* the folder is ours to remove */
+	bool quiet;            /* nothing is printed */
 	char part[PATH_MAX];   /* the image until it is finished; "": not made yet */
 };
 
@@ -185,33 +187,48 @@ static int finish(struct image *image, struct error *err)
 		image->part[0] = '\0';
 		result = write_description(image, &json, err);
 	}
-	if (result == 0)
+	if (result == 0 && !image->quiet)
 		output_buf(&json);
 	buf_free(&json);
+	return result;
+}
+
+/* What was prepared. */
+static int build(struct image *image, int interrupt, struct error *err)
+{
+	struct error why;
+
+	image->fs.interrupt = interrupt;
+	image->fs.progress = &image->progress;
+	int result = open_input(image, err);
+	if (result == 0)
+		result = make_part(image, err);
+	if (result == 0)
+		result = finish(image, err);
+	progress_end(&image->progress);
+	if (image->part[0])
+		(void)unlink(image->part);
+	if (image->unpacked && filesystem_remove_tree(image->folder, &why) < 0)
+		fprintf(stderr, "coffer: %s is left behind: %s\n", image->folder, why.message);
 	return result;
 }
 
 int image_build(const struct options *options, struct error *err)
 {
 	struct image image = { .options = options };
-	struct error why;
 	fd_auto interrupt = -1;
 	int result = prepare(&image, err);
 
 	if (result == 0)
 		result = interrupt_open(&interrupt, err);
-	image.fs.interrupt = interrupt;
-	image.fs.progress = &image.progress;
-	if (result == 0)
-		result = open_input(&image, err);
-	if (result == 0)
-		result = make_part(&image, err);
-	if (result == 0)
-		result = finish(&image, err);
-	progress_end(&image.progress);
-	if (image.part[0])
-		(void)unlink(image.part);
-	if (image.unpacked && filesystem_remove_tree(image.folder, &why) < 0)
-		fprintf(stderr, "coffer: %s is left behind: %s\n", image.folder, why.message);
-	return result;
+	return result < 0 ? result : build(&image, interrupt, err);
+}
+
+int image_make(const char *folder, const char *out, int interrupt, struct error *err)
+{
+	const struct options options = { .words = { folder, out }, .word_count = 2 };
+	struct image image = { .options = &options, .quiet = true, .fs.is_brief = true };
+	int result = prepare(&image, err);
+
+	return result < 0 ? result : build(&image, interrupt, err);
 }

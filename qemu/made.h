@@ -17,7 +17,7 @@ struct made {
 	bool kept;                  /* something else uses it */
 };
 
-#define MADE_MAX (2 * (COFFER_LOWER_MAX + 1) + 2)
+#define MADE_MAX (2 * (COFFER_LOWER_MAX + 2) + 2)
 
 struct made_list {
 	struct made items[MADE_MAX];
@@ -35,6 +35,9 @@ must_check int made_undo(struct made_list *list, const struct vm *vm, bool share
 /* The ids and serials of one run all begin with its tag: "run-" and 8 hex digits. */
 #define MADE_TAG_SIZE 13
 must_check int made_tag(char tag[MADE_TAG_SIZE], struct error *err);
+/* Behind the tag: of the scratch, and of the volume with what is bind-mounted.  Images have a number. */
+#define MADE_SCRATCH_ENDING "s"
+#define MADE_BINDS_ENDING   "b"
 bool made_has_tag(const char *id, const char *tag);
 /* True when `id` has the form of a tag. */
 bool made_is_tag(const char *id);

@@ -152,9 +152,10 @@ static int read_option(const struct options_command *command, char ***argv, stru
 
 static int check_counts(const struct options_command *command, const struct options *options, struct error *err)
 {
-	if (options->word_count < command->words_min)
+	/* A bundle says itself what is run, and may have a VM of its own. */
+	if (options->word_count < command->words_min && !options->oci)
 		return fail_set(err, EINVAL, "something is missing; usage: coffer %s %s", command->name, command->arguments);
-	if (command->rest && options->rest_count == 0)
+	if (command->rest && options->rest_count == 0 && !options->oci)
 		return fail_set(err, EINVAL, "the program to run is missing; usage: coffer %s %s", command->name,
 				command->arguments);
 	return 0;

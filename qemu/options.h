@@ -26,7 +26,7 @@ struct options {
 	size_t rest_count;
 
 	bool help, json, force, all, follow, tty, keep, detach, verbose, no_superblock;
-	const char *kernel, *initrd, *append, *accel, *config, *scratch, *cwd, *user, *hostname, *id, *fs, *salt;
+	const char *kernel, *initrd, *append, *accel, *config, *scratch, *cwd, *user, *hostname, *id, *fs, *salt, *oci;
 	uint64_t memory, memory_limit, cpus, timeout, data_block;
 	struct options_list disks, images, env;
 };

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "qemu/commands.h"
 #include "qemu/containers.h"
 #include "qemu/fail.h"
@@ -38,6 +39,13 @@ static int collect_below(struct client *client, const char *rootfs, struct made_
 			result = made_push(list, MADE_SCRATCH, scratch, err);
 	}
 	json_object_put(answer);
+	/* A bundle's bind mounts; what is not there counts as removed. */
+	char binds[COFFER_ID_MAX + 1];
+	if (result == 0 && text_format(binds, sizeof(binds), "%s-" MADE_BINDS_ENDING, rootfs) == 0) {
+		result = made_push(list, MADE_DISK, binds, err);
+		if (result == 0)
+			result = made_push(list, MADE_VOLUME, binds, err);
+	}
 	return result < 0 ? result : made_push(list, MADE_ROOTFS, rootfs, err);
 }
 

@@ -10,6 +10,7 @@
 #include "base/decode.h"
 #include "base/encode.h"
 #include "base/text.h"
+#include "qemu/bundle.h"
 #include "qemu/commands.h"
 #include "qemu/config.h"
 #include "qemu/disk.h"
@@ -19,6 +20,8 @@
 #include "qemu/made.h"
 #include "qemu/pump.h"
 #include "qemu/report.h"
+#include "qemu/terminal.h"
+#include "qemu/throwaway.h"
 
 #define RUN_CONNECT_MS   10000
 #define RUN_SCRATCH_SIZE (64ull << 30)
@@ -27,6 +30,8 @@
 
 struct run {
 	const struct options *options;
+	struct options own;   /* those of a bundle's run: with its image */
+	struct bundle bundle; /* of --oci */
 	struct vm vm;
 	struct client client;
 	struct stream stream;
@@ -36,6 +41,8 @@ struct run {
 	char tag[MADE_TAG_SIZE];
 	char id[COFFER_ID_MAX + 1];
 	const char *scratch; /* its file, without the size */
+	char scratch_file[PATH_MAX];
+	bool has_throwaway; /* the VM is this run's own */
 };
 
 static int64_t microseconds(void)
@@ -95,6 +102,17 @@ static int plug(struct run *run, const char *file, bool is_readonly, const char 
 	return result;
 }
 
+static int make_sparse(const char *file, uint64_t size, struct error *err)
+{
+	fd_auto fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	if (fd < 0 && errno == EEXIST)
+		return 0;
+	if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
+		return error_set(err, ERROR_HOST, errno, "make the scratch %s", file);
+	return 0;
+}
+
 /* "FILE[,SIZE]": a missing FILE is made, sparse.  run->scratch becomes the file's name. */
 static int prepare_scratch(struct run *run, struct error *err)
 {
@@ -109,12 +127,7 @@ static int prepare_scratch(struct run *run, struct error *err)
 		*comma = '\0';
 	}
 	run->scratch = run->options->scratch;
-	fd_auto fd = open(run->scratch, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0 && errno == EEXIST)
-		return 0;
-	if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
-		return error_set(err, ERROR_HOST, errno, "make the scratch %s", run->scratch);
-	return 0;
+	return make_sparse(run->scratch, size, err);
 }
 
 static int plug_all(struct run *run, struct error *err)
@@ -126,7 +139,9 @@ static int plug_all(struct run *run, struct error *err)
 		snprintf(ending, sizeof(ending), "%zu", i);
 		result = plug(run, run->options->images.items[i], true, ending, err);
 	}
-	return result < 0 ? result : plug(run, run->scratch, false, "s", err);
+	if (result == 0 && run->bundle.binds[0])
+		result = plug(run, run->bundle.binds, true, MADE_BINDS_ENDING, err);
+	return result < 0 ? result : plug(run, run->scratch, false, MADE_SCRATCH_ENDING, err);
 }
 
 /* The volume that `image build` wrote beside the image, with its source filled in. */
@@ -181,6 +196,14 @@ static int attach_all(struct run *run, struct error *err)
 		snprintf(volume_id, sizeof(volume_id), "%s-%zu", run->tag, i);
 		result = attach_one(run, run->options->images.items[i], volume_id, err);
 	}
+	if (result == 0 && run->bundle.binds[0]) {
+		char volume_id[COFFER_ID_MAX + 1];
+
+		snprintf(volume_id, sizeof(volume_id), "%s-" MADE_BINDS_ENDING, run->tag);
+		result = attach_one(run, run->bundle.binds, volume_id, err);
+	}
+	/* QEMU has them open; their names are not needed any more, however this run ends. */
+	bundle_discard(&run->bundle);
 	return result;
 }
 
@@ -190,7 +213,7 @@ static int make_scratch(struct run *run, struct error *err)
 	struct encode e = { .buf = &buf };
 	char id[COFFER_ID_MAX + 1];
 
-	snprintf(id, sizeof(id), "%s-s", run->tag);
+	snprintf(id, sizeof(id), "%s-" MADE_SCRATCH_ENDING, run->tag);
 	encode_open(&e, NULL, '{');
 	encode_string(&e, "id", id);
 	encode_open(&e, "device", '{');
@@ -215,11 +238,26 @@ static int make_rootfs(struct run *run, struct error *err)
 		encode_string(&e, NULL, id);
 	}
 	encode_close(&e, ']');
-	snprintf(id, sizeof(id), "%s-s", run->tag);
+	snprintf(id, sizeof(id), "%s-" MADE_SCRATCH_ENDING, run->tag);
 	encode_string(&e, "scratch", id);
 	encode_close(&e, '}');
 	int result = made_push(&run->made, MADE_ROOTFS, run->tag, err);
 	return result < 0 ? result : call(run, "rootfs.create", run->tag, &e, err);
+}
+
+static int write_spec(struct run *run, struct encode *e, struct error *err)
+{
+	struct buf text = { 0 };
+	char binds[COFFER_ID_MAX + 1];
+
+	snprintf(binds, sizeof(binds), "%s-" MADE_BINDS_ENDING, run->tag);
+	int result = bundle_text(&run->bundle, binds, run->options->rest_count ? run->options->rest : NULL, &text, err);
+	if (result == 0)
+		encode_raw(e, "spec", buf_bytes(&text), buf_length(&text));
+	if (result == 0 && run->options->detach)
+		encode_string(e, "stdio", "log");
+	buf_free(&text);
+	return result;
 }
 
 static int make_container(struct run *run, struct error *err)
@@ -230,8 +268,8 @@ static int make_container(struct run *run, struct error *err)
 	encode_open(&e, NULL, '{');
 	encode_string(&e, "id", run->id);
 	encode_string(&e, "rootfs", run->tag);
-	int result = config_write(&e, run->options, run->id, err);
-	if (result == 0)
+	int result = run->options->oci ? write_spec(run, &e, err) : config_write(&e, run->options, run->id, err);
+	if (result == 0 && !run->options->oci)
 		result = config_process(&e, run->options, run->options->detach, err);
 	encode_close(&e, '}');
 	if (result < 0) {
@@ -247,6 +285,23 @@ static int make_container(struct run *run, struct error *err)
 	return result;
 }
 
+/* The document may say another size than our terminal's, or none. */
+static int resize(struct run *run, struct error *err)
+{
+	struct buf buf = { 0 };
+	struct encode e = { .buf = &buf };
+	unsigned width, height;
+
+	if (!run->options->oci || !run->stream.terminal || !terminal_size(&width, &height))
+		return 0;
+	encode_open(&e, NULL, '{');
+	encode_string(&e, "id", run->id);
+	encode_uint(&e, "width", width);
+	encode_uint(&e, "height", height);
+	encode_close(&e, '}');
+	return call(run, "container.resize", run->id, &e, err);
+}
+
 /* The stream is taken before the program runs, so that it never waits for us. */
 static int start(struct run *run, struct error *err)
 {
@@ -254,6 +309,8 @@ static int start(struct run *run, struct error *err)
 	struct encode e = { .buf = &buf };
 	int result = run->options->detach ? 0 : stream_open(&run->vm, run->id, NULL, &run->stream, err);
 
+	if (result == 0)
+		result = resize(run, err);
 	if (result < 0)
 		return result;
 	encode_open(&e, NULL, '{');
@@ -278,7 +335,8 @@ static int work(struct run *run, struct error *err)
 			return 128 + signal;
 		int result = steps[i](run, err);
 		if (result < 0 && err->code == ERROR_EXEC) {
-			fprintf(stderr, "coffer: %s: %s\n", run->options->rest[0], err->message);
+			fprintf(stderr, "coffer: %s: %s\n",
+				run->options->rest_count ? run->options->rest[0] : bundle_program(&run->bundle), err->message);
 			return err->errnum == ENOENT ? RUN_NOT_FOUND : RUN_NOT_RUNNABLE;
 		}
 		if (result < 0)
@@ -291,12 +349,33 @@ static int work(struct run *run, struct error *err)
 	return run->options->detach ? 0 : pump_run(&pump, err);
 }
 
-static int check(struct run *run, struct error *err)
+static int check_bundle(struct run *run, struct error *err)
 {
 	const struct options *options = run->options;
 
+	if (options->images.count || options->config || options->env.count || options->cwd || options->user || options->hostname ||
+	    options->memory_limit || options->tty)
+		return fail_set(
+			err, EINVAL,
+			"--image, --config, --env, --cwd, --user, --hostname, --memory-limit and --tty do not go with --oci: "
+			"the bundle's config.json says all that");
+	int result = bundle_open(options->oci, &run->bundle, err);
+	if (result < 0)
+		return result;
+	if (options->word_count == 0 && (options->detach || options->keep))
+		return fail_set(err, EINVAL, "--detach and --keep need the name of a VM that stays");
+	if (run->bundle.terminal && options->detach)
+		return fail_set(err, EINVAL, "--detach does not go with process.terminal of %s/config.json", options->oci);
+	if (run->bundle.terminal && !isatty(STDIN_FILENO))
+		return fail_set(err, ENOTTY, "%s/config.json wants a terminal (process.terminal), and standard input is none",
+				options->oci);
+	return 0;
+}
+
+static int check_images(const struct options *options, struct error *err)
+{
 	if (options->images.count == 0 || !options->scratch)
-		return fail_set(err, EINVAL, "--image and --scratch are needed; `coffer run --help` tells more");
+		return fail_set(err, EINVAL, "--image and --scratch, or --oci, are needed; `coffer run --help` tells more");
 	if (options->images.count > COFFER_LOWER_MAX)
 		return fail_set(err, E2BIG, "at most %d images", COFFER_LOWER_MAX);
 	for (size_t i = 0; i < options->images.count; i++) {
@@ -308,45 +387,108 @@ static int check(struct run *run, struct error *err)
 	}
 	if (options->detach && options->tty)
 		return fail_set(err, EINVAL, "--detach and --tty do not go together");
+	return 0;
+}
+
+static int check(struct run *run, struct error *err)
+{
+	const struct options *options = run->options;
+	int result = options->oci ? check_bundle(run, err) : check_images(options, err);
+
+	if (result < 0)
+		return result;
 	if (options->id && decode_check_id(options->id, err) < 0)
 		return error_wrap(err, "--id %s", options->id);
-	int result = made_tag(run->tag, err);
+	result = made_tag(run->tag, err);
 	snprintf(run->id, sizeof(run->id), "%s", options->id ? options->id : run->tag);
-	return result < 0 ? result : vm_find(options->words[0], &run->vm, err);
+	return result < 0 || options->word_count == 0 ? result : vm_find(options->words[0], &run->vm, err);
+}
+
+/* Named as the run is. */
+static int start_own(struct run *run, struct error *err)
+{
+	int64_t began = microseconds();
+
+	run->has_throwaway = true;
+	int result = throwaway_start(run->tag, run->interrupt, err);
+	if (result == 0)
+		result = vm_find(run->tag, &run->vm, err);
+	if (result == 0 && run->options->verbose)
+		report_step("start a VM", microseconds() - began, NULL);
+	return result;
+}
+
+/* A bundle's files become images; without --scratch its scratch is a temporary file too. */
+static int prepare_bundle(struct run *run, struct error *err)
+{
+	int64_t began = microseconds();
+	int result = bundle_make(&run->bundle, run->interrupt, err);
+
+	if (result < 0)
+		return result;
+	run->own = *run->options;
+	run->own.images.items[0] = run->bundle.image;
+	run->own.images.count = 1;
+	if (!run->own.scratch) {
+		if (text_format(run->scratch_file, sizeof(run->scratch_file), "%s/scratch.img", run->bundle.folder) < 0)
+			return error_set(err, ERROR_HOST, ENAMETOOLONG, "%s", run->bundle.folder);
+		run->own.scratch = run->scratch_file;
+	}
+	run->options = &run->own;
+	if (run->options->verbose)
+		report_step("make images of the bundle", microseconds() - began, NULL);
+	return 0;
+}
+
+static int prepare(struct run *run, struct error *err)
+{
+	int result = check(run, err);
+
+	if (result == 0)
+		result = interrupt_open(&run->interrupt, err);
+	if (result == 0 && run->options->oci)
+		result = prepare_bundle(run, err);
+	if (result == 0)
+		result = prepare_scratch(run, err);
+	if (result == 0 && run->options->word_count == 0)
+		result = start_own(run, err);
+	return result < 0 ? result : client_open(&run->vm, process_now() + RUN_CONNECT_MS, &run->client, err);
+}
+
+static int run_whole(struct run *run, struct error *err)
+{
+	struct error why;
+	int result = prepare(run, err);
+
+	if (result < 0)
+		return result;
+	run->client.progress = &run->progress;
+	run->client.interrupt = run->interrupt;
+	result = work(run, err);
+	bool stays = result >= 0 && (run->options->keep || run->options->detach);
+	stream_close(&run->stream);
+	client_close(&run->client);
+	if (result < 0 && !vm_alive(&run->vm))
+		error_wrap(err, "the VM %s has ended", run->vm.name);
+	if (stays)
+		fprintf(stderr, "coffer: container %s stays; `coffer remove --force %s %s` removes it\n", run->id, run->vm.name,
+			run->id);
+	else if (!run->has_throwaway && made_undo(&run->made, &run->vm, false, &why) < 0) {
+		fprintf(stderr, "coffer: not everything could be undone: %s\n", why.message);
+		if (result >= 0)
+			result = 125;
+	}
+	return result;
 }
 
 int run_run(const struct options *options, struct error *err)
 {
 	struct run run = { .options = options, .client = CLIENT_NONE, .stream = STREAM_NONE, .interrupt = -1 };
-	struct error why;
-	int result = check(&run, err);
+	int result = run_whole(&run, err);
 
-	if (result == 0)
-		result = prepare_scratch(&run, err);
-	if (result == 0)
-		result = interrupt_open(&run.interrupt, err);
-	if (result == 0)
-		result = client_open(&run.vm, process_now() + RUN_CONNECT_MS, &run.client, err);
-	if (result < 0) {
-		close_fd(&run.interrupt);
-		return result;
-	}
-	run.client.progress = &run.progress;
-	run.client.interrupt = run.interrupt;
-	result = work(&run, err);
-	bool stays = result >= 0 && (options->keep || options->detach);
-	stream_close(&run.stream);
-	client_close(&run.client);
-	if (result < 0 && !vm_alive(&run.vm))
-		error_wrap(err, "the VM %s has ended", run.vm.name);
-	if (stays)
-		fprintf(stderr, "coffer: container %s stays; `coffer remove --force %s %s` removes it\n", run.id, run.vm.name,
-			run.id);
-	else if (made_undo(&run.made, &run.vm, false, &why) < 0) {
-		fprintf(stderr, "coffer: not everything could be undone: %s\n", why.message);
-		if (result >= 0)
-			result = 125;
-	}
+	bundle_close(&run.bundle);
+	if (run.has_throwaway)
+		throwaway_stop(run.tag);
 	close_fd(&run.interrupt);
 	return result;
 }

@@ -42,6 +42,8 @@ test_packages='
 	squashfs-tools          images
 	e2fsprogs               images
 	cryptsetup-bin          images (veritysetup)
+	skopeo                  images (tests of OCI bundles)
+	umoci                   images (tests of OCI bundles)
 	mmdebstrap              the demo image
 	uidmap                  the demo image, when not root
 	socat                   tests that speak the protocol by hand

@@ -144,9 +144,6 @@ static int decode_string(json_object *value, const struct decode_field *field, v
 	return 0;
 }
 
-static int decode_value(json_object *value, const struct decode_field *field, void *at, struct decode_memory *memory,
-			struct error *err);
-
 static int decode_list(json_object *value, const struct decode_field *field, void *at, struct decode_memory *memory,
 		       struct error *err)
 {
@@ -240,8 +237,7 @@ static bool says_nothing(json_object *value)
 	return false;
 }
 
-static int decode_value(json_object *value, const struct decode_field *field, void *at, struct decode_memory *memory,
-			struct error *err)
+int decode_value(json_object *value, const struct decode_field *field, void *at, struct decode_memory *memory, struct error *err)
 {
 	int result;
 

@@ -79,6 +79,9 @@ must_check int decode_parse(const char *text, size_t length, json_object **json,
 /* Fills `object` (zeroed by this function) from `json`, which must be an object.  On failure err->field is the path within it. */
 must_check int decode_object(json_object *json, const struct decode_schema *schema, void *object, struct decode_memory *memory,
 			     struct error *err);
+/* One value by one row, written to `at`.  `memory` may be NULL for kinds without a list. */
+must_check int decode_value(json_object *value, const struct decode_field *field, void *at, struct decode_memory *memory,
+			    struct error *err);
 void decode_free(struct decode_memory *memory);
 
 /* Zeroed memory that decode_free gives back; NULL when there is none. */

@@ -117,7 +117,12 @@ static void run_create(struct rpc_call *call)
 {
 	const struct params_container *params = call->params;
 	const struct container_create request = {
-		.id = params->id, .rootfs = params->rootfs, .config = params->config, .process = params->process
+		.id = params->id,
+		.rootfs = params->rootfs,
+		.config = params->config,
+		.process = params->process,
+		.spec = params->spec,
+		.stdio = params->stdio,
 	};
 
 	containers_create(call->agent, &request, answer_to(call));

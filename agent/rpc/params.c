@@ -76,10 +76,30 @@ const struct decode_schema params_rootfs = SCHEMA(rootfs_fields, params_rootfs);
 static const struct decode_field container_fields[] = {
 	ID(params_container, "id", id),
 	ID(params_container, "rootfs", rootfs),
-	{ FIELD(params_container, "config", DECODE_RAW, config), .flags = DECODE_REQUIRED },
-	{ FIELD(params_container, "process", DECODE_RAW, process), .flags = DECODE_REQUIRED },
+	{ FIELD(params_container, "config", DECODE_RAW, config) },
+	{ FIELD(params_container, "process", DECODE_RAW, process) },
+	{ FIELD(params_container, "spec", DECODE_RAW, spec) },
+	{ FIELD(params_container, "stdio", DECODE_STRING, stdio), .max = 16 },
 };
-const struct decode_schema params_container = SCHEMA(container_fields, params_container);
+
+/* libcontainer's two objects, or OCI's one. */
+static int check_container(const void *object, struct error *err)
+{
+	const struct params_container *params = object;
+
+	if (params->spec && (params->config || params->process))
+		return error_field(err, params->config ? "config" : "process", "`spec` holds that already: one or the other");
+	if (!params->spec && !params->config)
+		return error_field(err, "config", "is required, unless there is a `spec`");
+	if (!params->spec && !params->process)
+		return error_field(err, "process", "is required, unless there is a `spec`");
+	if (!params->spec && params->stdio)
+		return error_field(err, "stdio", "stands in `process`, unless there is a `spec`");
+	return 0;
+}
+
+const struct decode_schema params_container = { container_fields, array_count(container_fields), sizeof(struct params_container),
+						check_container };
 
 static const struct decode_field sandbox_fields[] = {
 	ID(params_container, "id", id),

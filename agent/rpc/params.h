@@ -40,8 +40,8 @@ struct params_rootfs {
 };
 
 struct params_container {
-	const char *id, *rootfs, *exec;
-	json_object *config, *process;
+	const char *id, *rootfs, *exec, *stdio;
+	json_object *config, *process, *spec;
 };
 
 struct params_signal {

@@ -17,6 +17,7 @@ const char *const agent_info_features[] = {
 	"scratch",
 	"rootfs.overlay",
 	"container",
+	"container.oci_spec",
 	"container.exec",
 	"container.terminal",
 #ifdef COFFER_FAULTS

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "container/launch.h"
+#include "container/oci.h"
 #include "container/validate.h"
 #include "service/container_hooks.h"
 #include "service/joins.h"
@@ -30,7 +31,8 @@ struct launching {
 	struct decode_memory memory;
 	char rootfs[160], cgroup[160];
 	bool exec;
-	int target; /* pidfd of the container's first process, for an exec; or -1 */
+	bool from_spec; /* config and process have been converted: errors name the spec's fields */
+	int target;     /* pidfd of the container's first process, for an exec; or -1 */
 	int theirs[4];
 	int owners[NAMESPACE_KINDS]; /* pidfds of whose namespaces are joined; or -1 */
 	struct completion completion;
@@ -205,6 +207,13 @@ static void create_done(void *context, const struct error *error, const void *re
 		if (launching->process->state == PROCESS_CREATING)
 			launching->process->state = PROCESS_CREATED;
 	}
+	if (error && launching->from_spec) {
+		struct error named = *error;
+
+		oci_blame(&named);
+		launching_end(launching, &named);
+		return;
+	}
 	if (!error && launching->container->sandbox) {
 		/* Or the gate would not end when the child executes. */
 		close_theirs(launching);
@@ -214,13 +223,27 @@ static void create_done(void *context, const struct error *error, const void *re
 	launching_end(launching, error);
 }
 
-static int decode_config(struct container_object *container, const struct container_create *request, struct error *err)
+/* The request's config and process, or what its spec is converted to. */
+static int take_json(struct launching *launching, const struct container_create *request, struct error *err)
+{
+	if (!request->spec) {
+		launching->container->config_json = json_object_get(request->config);
+		return 0;
+	}
+	launching->from_spec = true;
+	if (oci_convert(request->spec, &launching->container->config_json, &launching->process_json, err) < 0)
+		return error_within(err, "spec");
+	if (request->stdio)
+		return oci_table_put_text(launching->process_json, "stdio", request->stdio, err);
+	return 0;
+}
+
+static int decode_config(struct container_object *container, struct error *err)
 {
 	container->config = calloc(1, sizeof(*container->config));
 	if (!container->config)
 		return error_set(err, ERROR_INTERNAL, ENOMEM, "config");
-	container->config_json = json_object_get(request->config);
-	if (config_decode(request->config, container->config, &container->config_memory, err) < 0)
+	if (config_decode(container->config_json, container->config, &container->config_memory, err) < 0)
 		return error_within(err, "config");
 	return 0;
 }
@@ -263,11 +286,15 @@ static int prepare_create(struct launching *launching, const struct container_cr
 	if (result == 0 && rootfs)
 		result = objects_use(object, rootfs, err);
 	if (result == 0)
-		result = decode_config(launching->container, request, err);
+		result = take_json(launching, request, err);
+	if (result == 0)
+		result = decode_config(launching->container, err);
 	if (result == 0)
 		result = joins_resolve(launching->agent, object, &launching->container->config->namespaces, launching->owners, err);
 	if (result == 0)
 		result = decode_process(launching, err);
+	if (result < 0 && launching->from_spec)
+		oci_blame(err);
 	if (result == 0 && ((rootfs && text_format(launching->rootfs, sizeof(launching->rootfs), STORAGE_ROOTFS_DIRECTORY "/%s",
 						   rootfs->id) < 0) ||
 			    text_format(launching->cgroup, sizeof(launching->cgroup), CGROUPS_ROOT "/%s", request->id) < 0))

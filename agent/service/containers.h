@@ -21,6 +21,8 @@ struct container_create {
 	const char *id, *rootfs; /* rootfs NULL: a sandbox, and process too */
 	json_object *config;     /* a reference is taken for as long as the container lives */
 	json_object *process;
+	json_object *spec; /* an OCI runtime spec in place of both, which are NULL then */
+	const char *stdio; /* of a spec's process; NULL: as if the process did not say */
 };
 
 struct container_result {

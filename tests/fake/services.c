@@ -156,7 +156,10 @@ void containers_create(struct agent *agent, const struct container_create *reque
 	(void)agent;
 	check_id(request->id);
 	check_id(request->rootfs);
-	if (check_config(request->config) < 0 || check_process(request->process) < 0) {
+	must(request->spec ? !request->config && !request->process : request->config && request->process);
+	if (request->spec) {
+		complete(completion, &result);
+	} else if (check_config(request->config) < 0 || check_process(request->process) < 0) {
 		error_field(&err, "config", "is wrong");
 		completion_fail(&completion, &err);
 	} else {
