@@ -108,8 +108,8 @@ static int decode_sets(json_object *json, struct privileges_capabilities *sets, 
 	}
 	if (sets->effective & ~sets->permitted)
 		return error_field(err, "Effective", "has a capability that is not in Permitted");
-	if (sets->ambient & ~(sets->permitted & sets->inheritable))
-		return error_field(err, "Ambient", "has a capability that is not in both Permitted and Inheritable");
+	/* runc's own configs name more, and the kernel gives them these. */
+	sets->ambient &= sets->permitted & sets->inheritable;
 	/* The kernel would drop them at execve anyway, silently. */
 	if (sets->permitted & ~sets->bounding)
 		return error_field(err, "Permitted", "has a capability that is not in Bounding");

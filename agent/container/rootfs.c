@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -37,8 +38,8 @@ static const struct {
 };
 
 /*
- * The agent's own node of that name and number, where the kernel lets none be made: in a user namespace.  It keeps its owner and
- * mode.
+ * In a user namespace, where the kernel lets no node be made: the agent's own of that name and number, with its owner and mode, over
+ * whatever file is there.
  */
 static int bind_device(int parent, const char *name, const struct config_device *device, struct error *err)
 {
@@ -47,7 +48,7 @@ static int bind_device(int parent, const char *name, const struct config_device 
 	fd_auto target = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	fd_auto source = open(device->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 
-	if (target < 0 || fstat(target, &status) < 0 || !S_ISREG(status.st_mode))
+	if (target < 0 || fstat(target, &status) < 0 || S_ISDIR(status.st_mode) || S_ISLNK(status.st_mode))
 		return error_set(err, ERROR_CONTAINER, EEXIST, "the place of %s", device->path);
 	if (source < 0 || fstat(source, &status) < 0)
 		return error_set(err, ERROR_CONTAINER, errno, "open the VM's %s", device->path);
@@ -58,7 +59,7 @@ static int bind_device(int parent, const char *name, const struct config_device 
 	return copy < 0 ? copy : mounts_attach(copy, target, ERROR_CONTAINER, err);
 }
 
-static int make_device(int root, const struct config_device *device, struct error *err)
+static int make_device(int root, const struct config_device *device, bool user, struct error *err)
 {
 	mode_t kind = device->type == 'b' ? S_IFBLK : device->type == 'p' ? S_IFIFO : S_IFCHR;
 	dev_t number = makedev((unsigned)device->major, (unsigned)device->minor);
@@ -68,10 +69,9 @@ static int make_device(int root, const struct config_device *device, struct erro
 
 	if (parent < 0)
 		return parent;
-	int made = mknodat(parent, name, kind | 0600, number);
-	if (made < 0 && errno == EPERM)
+	if (user && kind != S_IFIFO)
 		return bind_device(parent, name, device, err);
-	if (made < 0 && errno != EEXIST)
+	if (mknodat(parent, name, kind | 0600, number) < 0 && errno != EEXIST)
 		return error_set(err, ERROR_CONTAINER, errno, "make the device %s", device->path);
 	fd_auto node = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (node < 0 || fstat(node, &status) < 0)
@@ -116,9 +116,10 @@ static int make_devices(int root, const struct config *config, struct error *err
 {
 	const struct config_device *devices = config->devices.count ? config->devices.items : usual_devices;
 	size_t count = config->devices.count ? config->devices.count : array_count(usual_devices);
+	bool user = ((config->namespaces.create | config->namespaces.join) & CLONE_NEWUSER) != 0;
 
 	for (size_t i = 0; i < count; i++) {
-		int result = make_device(root, &devices[i], err);
+		int result = make_device(root, &devices[i], user, err);
 
 		if (result < 0)
 			return result;

@@ -67,10 +67,12 @@ def debian(runtime, images, tmp_path_factory):
     hooks = folder / "hooks"
     (hooks / "bin").mkdir(parents=True)
     busybox = next((BUILD / "packages/busybox-static").rglob("bin/busybox"))
-    for name in ("sh", "cat", "true", "false", "sleep", "env", "date", "readlink"):
+    for name in ("sh", "cat", "false", "sleep", "env", "date", "readlink"):
         shutil.copy(busybox, hooks / "bin" / name)
-    (hooks / "h").write_text("#!/bin/sh\ncat > /dev/null\n")
-    (hooks / "h").chmod(0o755)
+    # Scripts: busybox would look at the argv[0] that a config gives.
+    for name, text in (("h", "cat > /dev/null"), ("bin/true", "exit 0")):
+        (hooks / name).write_text(f"#!/bin/sh\n{text}\n")
+        (hooks / name).chmod(0o755)
     (hooks / "hooks-data").write_text("not a program\n")
     initrd = folder / "initrd"
     subprocess.run(

@@ -54,8 +54,8 @@ def test_what_a_hook_gets_and_what_happens_when_it_fails(debian):
         return info.value.message
 
     good = {"path": "/bin/true", "args": ["true"]}
-    message = fails(good, {"path": "/bin/sh", "args": ["sh", "-c", "echo $0 $A $# $PWD; env; exit 3", "zero", "one"], "env": ["A=b"], "dir": "/run"})
-    assert "status 3: zero b 1 /run" in message and "PATH" not in message
+    message = fails(good, {"path": "/bin/sh", "args": ["sh", "-c", "echo $0 $A $# $PWD; exit 3", "zero", "one"], "env": ["A=b"], "dir": "/run"})
+    assert "status 3: zero b 1 /run" in message
     assert "ended with status 1" in fails({"path": "/bin/false"}, name="createRuntime")
     assert "No such file" in fails({"path": "/bin/sh", "args": ["sh", "-c", "echo x"], "dir": "/not/there"}, name="createContainer")
     began = time.monotonic()
