@@ -19,6 +19,10 @@ const char *const agent_info_features[] = {
 	"container",
 	"container.exec",
 	"container.terminal",
+	"container.stats",
+	"container.pause",
+	"container.update",
+	"events",
 #ifdef COFFER_FAULTS
 	"test.fault",
 #endif

@@ -112,6 +112,7 @@ static void release_container(struct agent *agent, struct object *object)
 	struct container_object *container = (struct container_object *)object;
 
 	(void)agent;
+	life_end(container);
 	while (container->execs) {
 		struct process *exec = container->execs;
 
@@ -150,6 +151,7 @@ static void create_done(void *context, const struct error *error, const void *re
 		launching->result = *(const struct container_result *)result;
 		if (launching->process->state == PROCESS_CREATING)
 			launching->process->state = PROCESS_CREATED;
+		life_begin(launching->agent, launching->container);
 	}
 	launching_end(launching, error);
 }
@@ -172,6 +174,12 @@ static int decode_process(struct launching *launching, struct error *err)
 	return 0;
 }
 
+static void first_stopped(struct process *process, bool waited)
+{
+	(void)waited;
+	life_over((struct container_object *)process->container);
+}
+
 static int prepare_create(struct launching *launching, const struct container_create *request, struct object *object,
 			  struct error *err)
 {
@@ -190,9 +198,11 @@ static int prepare_create(struct launching *launching, const struct container_cr
 		result = error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "container %s", request->id);
 	if (result == 0)
 		result = process_new(launching->agent, object, "", &launching->wanted, launching->theirs, &launching->process, err);
-	if (result == 0)
-		launching->container->first = launching->process;
-	return result;
+	if (result < 0)
+		return result;
+	launching->container->first = launching->process;
+	launching->process->stopped = first_stopped;
+	return 0;
 }
 
 void containers_create(struct agent *agent, const struct container_create *request, struct completion completion)
@@ -264,7 +274,11 @@ const char *containers_state(const struct container_object *container)
 
 	if (container->object.state == OBJECT_REMOVING || container->object.state == OBJECT_BROKEN)
 		return objects_state_name(container->object.state);
-	return container->object.state == OBJECT_CREATING || !container->first ? "creating" : names[container->first->state];
+	if (container->object.state == OBJECT_CREATING || !container->first)
+		return "creating";
+	if (container->first->state == PROCESS_RUNNING && life_is_paused(&container->life))
+		return "paused";
+	return names[container->first->state];
 }
 
 /* ---- start, signal, wait, resize ---- */
@@ -305,10 +319,13 @@ void containers_signal(struct agent *agent, const char *id, const char *exec, in
 	if (result == 0)
 		result = all ? signal_all((struct container_object *)process->container, signal, &err)
 			     : process_signal(process, signal, &err);
-	if (result < 0)
+	if (result < 0) {
 		completion_fail(&completion, &err);
-	else
-		completion.done(completion.context, NULL, NULL);
+		return;
+	}
+	if (all || !exec)
+		life_signalled((struct container_object *)process->container, signal, all);
+	completion.done(completion.context, NULL, NULL);
 }
 
 static void free_exec(struct process *exec)
@@ -426,8 +443,10 @@ static int prepare_exec(struct launching *launching, const struct container_exec
 
 	if (result < 0)
 		return result;
-	if (container->object.state != OBJECT_READY || container->first->state != PROCESS_RUNNING)
-		return error_set(err, ERROR_STATE, EINVAL, "the container is %s", containers_state(container));
+	if (container->object.state != OBJECT_READY || container->first->state != PROCESS_RUNNING ||
+	    container->life.freeze != LIFE_THAWED)
+		return error_set(err, ERROR_STATE, EINVAL, "the container is %s",
+				 container->life.freeze == LIFE_FREEZING ? "pausing" : containers_state(container));
 	if (containers_process(launching->agent, request->id, request->exec, &existing, &ignored) == 0) {
 		result = error_set(err, ERROR_EXISTS, EEXIST, "the container has an exec %s", request->exec);
 		snprintf(err->field, sizeof(err->field), "exec");
