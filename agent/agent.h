@@ -10,12 +10,15 @@
 #include "loop.h"
 #include "service/objects.h"
 
+struct events_sink;
+
 /* All that the agent knows; main.c owns the only one.  Everything in it belongs to PID 1: workers have a copy that dies with them.
  */
 struct agent {
 	struct loop *loop;
 	struct jobs *jobs;
 	struct objects objects;
+	struct events_sink *event_sinks; /* service/events.h */
 	struct ring log;
 	uint64_t boot_ms; /* from the kernel's start until requests were taken */
 	bool closing;     /* no new work; the VM goes down when the objects are gone */

@@ -63,10 +63,17 @@ static int former_value(const struct limits_write *write, const char *folder, co
 	long length = cgroups_read(folder, file, text, VALUE_SIZE);
 	if (length < 0)
 		return error_set(err, ERROR_CONTAINER, (int)-length, "read %.100s", file);
+	/* The kernel takes no empty list back while processes are there: what an empty one stands for is the same. */
+	if (length == 0 && strncmp(file, "cpuset.", 7) == 0) {
+		char effective[64];
+
+		if (text_format(effective, sizeof(effective), "%s.effective", file) < 0 ||
+		    (length = cgroups_read(folder, effective, text, VALUE_SIZE)) < 0)
+			return error_set(err, ERROR_CONTAINER, (int)-length, "read %.100s.effective", file);
+	}
 	switch (write->form) {
 	case LIMITS_WHOLE:
-		/* An empty list of CPUs is written as an empty line. */
-		snprintf(value, size, "%s", length ? text : "\n");
+		snprintf(value, size, "%s", text);
 		return length < (long)size ? 0 : error_set(err, ERROR_CONTAINER, E2BIG, "keep what %.100s holds", file);
 	case LIMITS_KEYED:
 		if (!find_line(text, write->value, value, size))
@@ -193,10 +200,11 @@ static int set_rules(const struct groups *groups, const struct resources *resour
 
 int groups_open(const char *path, struct groups *groups, struct error *err)
 {
-	groups->path = path;
-	groups->directory = -1;
-	if (cgroups_version() == CGROUPS_V1)
-		return 0;
+	*groups = (struct groups){ .path = path, .directory = -1, .mount = -1 };
+	if (cgroups_version() == CGROUPS_V1) {
+		groups->mount = open(CGROUPS_MOUNT, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		return groups->mount < 0 ? error_set(err, ERROR_CONTAINER, errno, "open " CGROUPS_MOUNT) : 0;
+	}
 	groups->directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return groups->directory < 0 ? error_set(err, ERROR_CONTAINER, errno, "open the cgroup %s", path) : 0;
 }
@@ -204,16 +212,17 @@ int groups_open(const char *path, struct groups *groups, struct error *err)
 void groups_close(struct groups *groups)
 {
 	close_fd(&groups->directory);
+	close_fd(&groups->mount);
 }
 
 int groups_enter(const struct groups *groups, struct error *err)
 {
-	return groups->directory >= 0 ? 0 : cgroups_enter(groups->path, err);
+	return groups->mount < 0 ? 0 : cgroups_enter(groups->mount, groups->path, err);
 }
 
 int groups_leave(const struct groups *groups, struct error *err)
 {
-	return groups->directory >= 0 ? 0 : cgroups_enter("", err);
+	return groups->mount < 0 ? 0 : cgroups_enter(groups->mount, "", err);
 }
 
 /* What the kernel says may be given to the owner of a subtree, and the folder itself. */
@@ -243,8 +252,7 @@ int groups_create(const char *path, const struct resources *resources, struct un
 	struct limits limits;
 	int result = limits_plan(resources, cgroups_version(), &limits, err);
 
-	groups->path = path;
-	groups->directory = -1;
+	*groups = (struct groups){ .path = path, .directory = -1, .mount = -1 };
 	if (result < 0)
 		result = blame(&w, err->field);
 	if (result == 0)

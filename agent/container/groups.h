@@ -15,11 +15,12 @@
 struct groups {
 	const char *path; /* borrowed; sys/cgroups.h says how it is meant on v1 */
 	int directory;    /* v2: for CLONE_INTO_CGROUP; v1: -1 */
+	int mount;        /* v1: of the hierarchies, for groups_enter and groups_leave; v2: -1 */
 };
 
 #define GROUPS_NONE                                                                                                                \
 	{                                                                                                                          \
-		.directory = -1                                                                                                    \
+		.directory = -1, .mount = -1                                                                                       \
 	}
 
 /*
@@ -37,7 +38,10 @@ must_check int groups_restrict(const struct groups *groups, const struct resourc
 must_check int groups_open(const char *path, struct groups *groups, struct error *err);
 void groups_close(struct groups *groups);
 
-/* v1: the calling process goes into the group, or back to the root of each hierarchy.  On v2 nothing happens. */
+/*
+ * v1: the calling process goes into the group, or back to the root of each hierarchy; also when it has joined the container's mount
+ * namespace meanwhile.  On v2 nothing happens.
+ */
 must_check int groups_enter(const struct groups *groups, struct error *err);
 must_check int groups_leave(const struct groups *groups, struct error *err);
 

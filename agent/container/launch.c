@@ -187,8 +187,7 @@ static int clone_process(const struct launch *launch, const struct stage *stage,
 	}
 	if (*pid < 0)
 		return error_set(err, ERROR_CONTAINER, errno, "clone the process");
-	/* The worker of an exec sees the container's files by now, and has nothing more to do than to end. */
-	return launch->rootfs ? groups_leave(groups, err) : 0;
+	return groups_leave(groups, err);
 }
 
 /* The child waits for its byte meanwhile. */

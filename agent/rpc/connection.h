@@ -34,7 +34,8 @@ struct rpc_connection {
 	bool dead;    /* broken: freed at the end of the event */
 	bool busy;    /* an event is being handled */
 	unsigned in_flight;
-	void *state; /* the handler's */
+	void *state;                      /* the handler's */
+	struct events_sink *subscription; /* rpc/life.c; NULL: none */
 	struct rpc_connection *next;
 };
 

@@ -6,6 +6,7 @@
 
 #include "coffer/protocol.h"
 #include "rpc/call.h"
+#include "rpc/life.h"
 #include "service/agent_info.h"
 
 void rpc_control_greet(struct rpc_connection *connection)
@@ -52,4 +53,10 @@ static void input(struct rpc_connection *connection)
 	}
 }
 
-const struct rpc_handler rpc_control_handler = { .input = input, .closed = rpc_call_orphan };
+static void closed(struct rpc_connection *connection)
+{
+	rpc_life_unsubscribe(connection);
+	rpc_call_orphan(connection);
+}
+
+const struct rpc_handler rpc_control_handler = { .input = input, .closed = closed };

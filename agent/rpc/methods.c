@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "rpc/call.h"
+#include "rpc/life.h"
 #include "rpc/params.h"
 #include "rpc/results.h"
 #include "service/agent_info.h"
@@ -224,6 +225,12 @@ const struct rpc_method rpc_methods[] = {
 	{ "container.resize", &params_resize, run_resize, NULL, false },
 	{ "container.list", &params_none, run_list, rpc_results_containers, true },
 	{ "container.remove", &params_remove, run_remove, NULL, false },
+	{ "container.state", &params_id, rpc_life_run_state, rpc_life_encode_state, true },
+	{ "container.stats", &params_id, rpc_life_run_stats, rpc_life_encode_stats, true },
+	{ "container.pause", &params_id, rpc_life_run_pause, NULL, false },
+	{ "container.resume", &params_id, rpc_life_run_resume, NULL, false },
+	{ "container.update", &rpc_life_update_schema, rpc_life_run_update, NULL, false },
+	{ "events.subscribe", &params_none, rpc_life_run_subscribe, NULL, true },
 #ifdef COFFER_FAULTS
 	{ "test.fault", &params_fault, run_fault, NULL, false },
 #endif

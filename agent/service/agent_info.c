@@ -20,6 +20,10 @@ const char *const agent_info_features[] = {
 	"container.oci_spec",
 	"container.exec",
 	"container.terminal",
+	"container.stats",
+	"container.pause",
+	"container.update",
+	"events",
 #ifdef COFFER_FAULTS
 	"test.fault",
 #endif

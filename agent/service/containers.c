@@ -12,135 +12,21 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "container/launch.h"
 #include "container/oci.h"
 #include "container/validate.h"
 #include "service/container_hooks.h"
 #include "service/joins.h"
+#include "service/launching.h"
 #include "service/storage.h"
 #include "sys/cgroups.h"
 #include "sys/paths.h"
-
-/* What a worker needs to launch a process, first or exec; freed at the completion. */
-struct launching {
-	struct agent *agent;
-	struct process *process;
-	struct container_object *container;
-	struct config_process wanted;
-	json_object *process_json;
-	struct decode_memory memory;
-	char rootfs[160], cgroup[160];
-	bool exec;
-	bool from_spec; /* config and process have been converted: errors name the spec's fields */
-	int target;     /* pidfd of the container's first process, for an exec; or -1 */
-	int theirs[4];
-	int owners[NAMESPACE_KINDS]; /* pidfds of whose namespaces are joined; or -1 */
-	struct completion completion;
-	struct container_result result;
-};
-
-/* The child has its own. */
-static void close_theirs(struct launching *launching)
-{
-	for (int i = 0; i < 4; i++)
-		close_fd(&launching->theirs[i]);
-}
-
-static void launching_free(struct launching *launching)
-{
-	close_theirs(launching);
-	close_fd(&launching->target);
-	for (int kind = 0; kind < NAMESPACE_KINDS; kind++)
-		close_fd(&launching->owners[kind]);
-	decode_free(&launching->memory);
-	json_object_put(launching->process_json);
-	free(launching);
-}
-
-static struct launching *launching_new(struct agent *agent, json_object *process, struct completion completion)
-{
-	struct launching *launching = calloc(1, sizeof(*launching));
-
-	if (!launching)
-		return NULL;
-	launching->agent = agent;
-	launching->completion = completion;
-	launching->process_json = json_object_get(process);
-	for (int i = 0; i < 4; i++)
-		launching->theirs[i] = -1;
-	for (int kind = 0; kind < NAMESPACE_KINDS; kind++)
-		launching->owners[kind] = -1;
-	launching->target = -1;
-	return launching;
-}
-
-/* Ends the request: the answer, then the memory. */
-static void launching_end(struct launching *launching, const struct error *error)
-{
-	struct completion completion = launching->completion;
-	struct container_result result = launching->result;
-
-	launching_free(launching);
-	completion.done(completion.context, error, error ? NULL : &result);
-}
-
-static int tell_spawned(void *context, pid_t pid, int fd, struct error *err)
-{
-	return job_spawned(context, pid, fd, err);
-}
-
-/* In the worker. */
-static int launch_work(struct worker *worker, void *context, void *result, struct error *err)
-{
-	struct launching *launching = context;
-	struct container_result *answer = result;
-	struct launch launch = {
-		.id = launching->container->object.id,
-		.rootfs = launching->exec ? NULL : launching->rootfs, /* of a sandbox: "" */
-		.config = launching->container->config,
-		.process = &launching->wanted,
-		.cgroup = launching->cgroup,
-		.target = launching->target,
-		.gate = launching->theirs[3],
-		.undo = &worker->undo,
-		.steps = &worker->steps,
-		.spawned = tell_spawned,
-		.context = worker,
-	};
-
-	memcpy(launch.standard, launching->theirs, sizeof(launch.standard));
-	/* This process's copy of the config: the numbers mean nothing in any other. */
-	memcpy(launching->container->config->namespaces.owners, launching->owners, sizeof(launching->owners));
-	int outcome = launch_run(&launch, &answer->pid, err);
-	answer->steps = worker->steps;
-	return outcome;
-}
-
-/* The descriptors that the worker needs. */
-static int keep_list(const struct launching *launching, int keep[JOB_KEEP_MAX])
-{
-	int count = 0;
-
-	for (int i = 0; i < 4; i++)
-		keep[count++] = launching->theirs[i];
-	keep[count++] = launching->target;
-	for (int kind = 0; kind < NAMESPACE_KINDS; kind++)
-		keep[count++] = launching->owners[kind];
-	return count;
-}
-
-static void launch_spawned(struct job *job, pid_t pid, int fd)
-{
-	struct launching *launching = operation_request(job);
-
-	process_spawned(launching->process, pid, fd);
-}
 
 static void release_container(struct agent *agent, struct object *object)
 {
 	struct container_object *container = (struct container_object *)object;
 
 	(void)agent;
+	life_end(container);
 	while (container->execs) {
 		struct process *exec = container->execs;
 
@@ -158,7 +44,7 @@ static const struct operation_kind create_kind = {
 	.name = "container.create",
 	.deadline_ms = 60000,
 	.result_size = sizeof(struct container_result),
-	.work = launch_work,
+	.work = launching_work,
 	.release = release_container,
 };
 
@@ -166,7 +52,7 @@ static const struct operation_kind exec_kind = {
 	.name = "container.exec",
 	.deadline_ms = 60000,
 	.result_size = sizeof(struct container_result),
-	.work = launch_work,
+	.work = launching_work,
 };
 
 /* Who is born while the list is read may be missed: one round is what "all" means. */
@@ -186,6 +72,7 @@ static void first_stopped(struct process *process, bool waited)
 	struct error err;
 
 	(void)waited;
+	life_over((struct container_object *)process->container);
 	if (!(container->config->namespaces.create & CLONE_NEWPID) && signal_all(container, SIGKILL, &err) < 0)
 		log_warning("%s: %s", container->object.id, err.message);
 }
@@ -206,6 +93,7 @@ static void create_done(void *context, const struct error *error, const void *re
 		launching->result = *(const struct container_result *)result;
 		if (launching->process->state == PROCESS_CREATING)
 			launching->process->state = PROCESS_CREATED;
+		life_begin(launching->agent, launching->container);
 	}
 	if (error && launching->from_spec) {
 		struct error named = *error;
@@ -216,7 +104,7 @@ static void create_done(void *context, const struct error *error, const void *re
 	}
 	if (!error && launching->container->sandbox) {
 		/* Or the gate would not end when the child executes. */
-		close_theirs(launching);
+		launching_close_theirs(launching);
 		process_start(launching->process, (struct completion){ sandbox_started, launching });
 		return;
 	}
@@ -332,14 +220,14 @@ void containers_create(struct agent *agent, const struct container_create *reque
 		launching_end(launching, &err);
 		return;
 	}
-	int keep[JOB_KEEP_MAX], keep_count = keep_list(launching, keep);
+	int keep[JOB_KEEP_MAX], keep_count = launching_keep(launching, keep);
 	const struct operation_start start = {
 		.kind = &create_kind,
 		.object = object,
 		.request = launching,
 		.keep = keep,
 		.keep_count = keep_count,
-		.spawned = launch_spawned,
+		.spawned = launching_spawned,
 		.completion = { create_done, launching },
 	};
 	operation_create(agent, &start);
@@ -378,7 +266,11 @@ const char *containers_state(const struct container_object *container)
 
 	if (container->object.state == OBJECT_REMOVING || container->object.state == OBJECT_BROKEN)
 		return objects_state_name(container->object.state);
-	return container->object.state == OBJECT_CREATING || !container->first ? "creating" : names[container->first->state];
+	if (container->object.state == OBJECT_CREATING || !container->first)
+		return "creating";
+	if (container->first->state == PROCESS_RUNNING && life_is_paused(&container->life))
+		return "paused";
+	return names[container->first->state];
 }
 
 /* ---- start, signal, wait, resize ---- */
@@ -433,10 +325,13 @@ void containers_signal(struct agent *agent, const char *id, const char *exec, in
 	if (result == 0)
 		result = all ? signal_all((struct container_object *)process->container, signal, &err)
 			     : process_signal(process, signal, &err);
-	if (result < 0)
+	if (result < 0) {
 		completion_fail(&completion, &err);
-	else
-		completion.done(completion.context, NULL, NULL);
+		return;
+	}
+	if (all || !exec)
+		life_signalled((struct container_object *)process->container, signal, all);
+	completion.done(completion.context, NULL, NULL);
 }
 
 static void free_exec(struct process *exec)
@@ -541,7 +436,7 @@ static void exec_launched(void *context, const struct error *error, const void *
 	if (launching->process->state == PROCESS_CREATING)
 		launching->process->state = PROCESS_CREATED;
 	/* Or the gate would not end when the child executes. */
-	close_theirs(launching);
+	launching_close_theirs(launching);
 	process_start(launching->process, (struct completion){ exec_started, launching });
 }
 
@@ -554,8 +449,10 @@ static int prepare_exec(struct launching *launching, const struct container_exec
 
 	if (result < 0)
 		return result;
-	if (container->object.state != OBJECT_READY || container->first->state != PROCESS_RUNNING)
-		return error_set(err, ERROR_STATE, EINVAL, "the container is %s", containers_state(container));
+	if (container->object.state != OBJECT_READY || container->first->state != PROCESS_RUNNING ||
+	    container->life.freeze != LIFE_THAWED)
+		return error_set(err, ERROR_STATE, EINVAL, "the container is %s",
+				 container->life.freeze == LIFE_FREEZING ? "pausing" : containers_state(container));
 	if (container->sandbox)
 		return error_set(err, ERROR_STATE, EINVAL, "a sandbox has no root file system to execute anything from");
 	if (containers_process(launching->agent, request->id, request->exec, &existing, &ignored) == 0) {
@@ -602,14 +499,14 @@ void containers_exec(struct agent *agent, const struct container_exec *request, 
 		launching_end(launching, &err);
 		return;
 	}
-	int keep[JOB_KEEP_MAX], keep_count = keep_list(launching, keep);
+	int keep[JOB_KEEP_MAX], keep_count = launching_keep(launching, keep);
 	const struct operation_start start = {
 		.kind = &exec_kind,
 		.object = &launching->container->object,
 		.request = launching,
 		.keep = keep,
 		.keep_count = keep_count,
-		.spawned = launch_spawned,
+		.spawned = launching_spawned,
 		.completion = { exec_launched, launching },
 	};
 	operation_visit(agent, &start);

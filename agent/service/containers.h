@@ -2,6 +2,7 @@
 #ifndef SERVICE_CONTAINERS_H
 #define SERVICE_CONTAINERS_H
 
+#include "service/life.h"
 #include "service/process.h"
 
 /* Containers and the processes in them.  Requests must live until their completion. */
@@ -11,6 +12,7 @@ struct container_object {
 	bool sandbox;
 	struct process *first;
 	struct process *execs;
+	struct life life;
 	/* The decoded config, kept since an exec gets the container's restrictions: owned, with the JSON that it points into. */
 	struct config *config;
 	json_object *config_json;
@@ -50,7 +52,7 @@ void containers_remove(struct agent *agent, const char *id, bool force, struct c
 /* ERROR_NOT_FOUND, or the process. */
 must_check int containers_process(struct agent *agent, const char *id, const char *exec, struct process **process,
 				  struct error *err);
-/* "creating", "created", "running", "stopped", "removing", "broken". */
+/* "creating", "created", "running", "paused", "stopped", "removing", "broken". */
 const char *containers_state(const struct container_object *container);
 
 #endif

@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "service/events.h"
 
 static void close_stream(struct process_stream *stream)
 {
@@ -269,6 +270,12 @@ static void end_start(struct process *process, const struct error *error)
 	process->starting = false;
 	loop_remove(process->agent->loop, &process->gate);
 	close_fd(&process->gate.fd);
+	if (!error) {
+		const struct event event = { .name = "started", .id = process->container->id, .exec = process->id };
+
+		process->started_ms = events_now_ms();
+		events_publish(process->agent, &event);
+	}
 	completion.done(completion.context, error, NULL);
 }
 
@@ -320,6 +327,16 @@ static void process_exited(struct loop_child *child, int status)
 	process->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 	process->exit_code = WIFSIGNALED(status) ? 128 + process->signal : WEXITSTATUS(status);
 	process->state = PROCESS_STOPPED;
+	process->finished_ms = events_now_ms();
+	const struct event event = {
+		.name = "exited",
+		.id = process->container->id,
+		.exec = process->id,
+		.has_exit = true,
+		.exit_code = process->exit_code,
+		.signal = process->signal,
+	};
+	events_publish(process->agent, &event);
 	bool waited = process->waiters != NULL;
 	tell_waiters(process, NULL);
 	if (process->stopped)

@@ -45,9 +45,10 @@ struct process {
 	enum process_state state;
 	enum config_stdio stdio;
 	bool terminal;
-	pid_t pid;             /* 0: none */
-	int exit_code, signal; /* once STOPPED */
-	char **args;           /* for lists; owned, NULL-terminated */
+	pid_t pid;                        /* 0: none */
+	int exit_code, signal;            /* once STOPPED */
+	uint64_t started_ms, finished_ms; /* since 1970; 0: not yet */
+	char **args;                      /* for lists; owned, NULL-terminated */
 	struct loop_child child;
 	struct loop_watch gate;  /* our end: opened once, then answers how execve went */
 	struct completion start; /* of the start that is under way */

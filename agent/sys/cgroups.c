@@ -23,6 +23,7 @@
 /* v1: folders below CGROUPS_MOUNT; several controllers in one are told by commas. */
 static const char *const hierarchies[] = { "cpuset", "cpu,cpuacct",      "memory",     "devices", "freezer", "pids",
 					   "blkio",  "net_cls,net_prio", "perf_event", "hugetlb", "rdma" };
+#define DEVICES 3
 #define FREEZER 4
 
 enum cgroups_version cgroups_version(void)
@@ -266,17 +267,19 @@ int cgroups_make(const char *group, struct error *err)
 	return result;
 }
 
-int cgroups_enter(const char *group, struct error *err)
+int cgroups_enter(int mount, const char *group, struct error *err)
 {
-	char path[PATH_SIZE];
+	const char *below = strncmp(group, CGROUPS_MOUNT, strlen(CGROUPS_MOUNT)) == 0 ? group + strlen(CGROUPS_MOUNT) : group;
+	char file[PATH_SIZE];
 
 	for (size_t i = 0; i < array_count(hierarchies); i++) {
-		int result = hierarchy_path(hierarchies[i], group, path, sizeof(path), err);
-
-		if (result == 0 && access(path, F_OK) == 0)
-			result = cgroups_write(path, "cgroup.procs", "0", err);
-		if (result < 0)
-			return result;
+		if (faccessat(mount, hierarchies[i], F_OK, 0) < 0 && errno == ENOENT && i != DEVICES && i != FREEZER)
+			continue; /* the kernel has no such controller */
+		if (text_format(file, sizeof(file), "%s%s/cgroup.procs", hierarchies[i], below) < 0)
+			return error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "cgroup");
+		fd_auto fd = openat(mount, file, O_WRONLY | O_CLOEXEC);
+		if (fd < 0 || write(fd, "0", 1) < 0)
+			return error_set(err, ERROR_CONTAINER, errno, "enter the cgroup %s", file);
 	}
 	return 0;
 }

@@ -14,6 +14,7 @@
 #include "rpc/results.h"
 #include "service/agent_info.h"
 #include "service/containers.h"
+#include "service/events.h"
 #include "service/storage.h"
 
 struct fake_services fake_services;
@@ -231,6 +232,58 @@ const char *containers_state(const struct container_object *container)
 {
 	(void)container;
 	return "created";
+}
+
+/* ---- service/life.c and service/events.c ---- */
+
+void life_pause(struct agent *agent, const char *id, struct completion completion)
+{
+	(void)agent;
+	for_process(id, NULL, completion);
+}
+
+void life_resume(struct agent *agent, const char *id, struct completion completion)
+{
+	(void)agent;
+	for_process(id, NULL, completion);
+}
+
+void life_update(struct agent *agent, const char *id, json_object *resources, struct completion completion)
+{
+	struct decode_memory memory = { 0 };
+	struct resources decoded;
+	struct error err;
+
+	(void)agent;
+	check_id(id);
+	if (decode_object(resources, &resources_schema, &decoded, &memory, &err) < 0) {
+		error_within(&err, "resources");
+		completion_fail(&completion, &err);
+	} else {
+		complete(completion, NULL);
+	}
+	decode_free(&memory);
+}
+
+int life_stats(struct agent *agent, const char *id, struct usage *usage, struct error *err)
+{
+	(void)agent;
+	check_id(id);
+	fake_services.operations++;
+	memset(usage, 0xff, sizeof(*usage));
+	usage->device_count = USAGE_DEVICES_MAX;
+	return fake_services.fail ? error_set(err, ERROR_STATE, EBUSY, "the fake was told to fail") : 0;
+}
+
+void events_subscribe(struct agent *agent, struct events_sink *sink)
+{
+	(void)agent, (void)sink;
+	fake_services.operations++;
+}
+
+void events_unsubscribe(struct agent *agent, struct events_sink *sink)
+{
+	(void)agent, (void)sink;
 }
 
 void jobs_set_fault(struct jobs *jobs, unsigned after)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* links: agent/rpc/call.c agent/rpc/methods.c agent/rpc/params.c agent/rpc/request.c agent/rpc/results.c */
+/* links: agent/rpc/call.c agent/rpc/methods.c agent/rpc/params.c agent/rpc/request.c agent/rpc/results.c agent/rpc/life.c */
 /* links: agent/service/objects.c agent/service/completion.c agent/storage/filesystem.c */
 /* links: agent/volume/volume.c agent/volume/virtual_volume.c agent/volume/raw_block.c */
 /* links: agent/container/config.c agent/container/privileges.c agent/container/resources.c tests/fake/services.c tests/fake/raw_block_parts.c */

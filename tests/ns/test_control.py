@@ -271,6 +271,20 @@ def test_a_peer_that_does_not_read_loses_its_connection_and_nobody_else(agent, c
     assert control.call("agent.info")
 
 
+def test_a_subscriber_that_does_not_read_loses_its_connection_and_nobody_else(agent, control):
+    before = agent.descriptors()
+    with agent.wire() as deaf:
+        deaf.socket.settimeout(10)
+        deaf.send(request(1, "events.subscribe") + request(2, "events.subscribe"))
+        piece = b"".join(request(number, "agent.info") for number in range(200))
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            for _ in range(500):
+                deaf.send(piece)
+        assert eventually(lambda: agent.descriptors() <= before)
+        assert control.call("agent.info")
+    assert control.call("events.subscribe") == {}
+
+
 def test_volume_types_answer_by_name(control):
     for kind in ("direct_block", "layer_raw_block", "image_nydus_block", "layer_nydus_block", "image_nydus_fs", "layer_nydus_fs", "image_guest_pull"):
         error = control.refused("volume.attach", id="v", volume={"volume_type": kind, "source": "serial:x"})
