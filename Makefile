@@ -102,6 +102,7 @@ help:
 ##: make test-vm         the agent in a VM      (TESTS='-k name' is handed to pytest)
 ##: make fuzz            every fuzz target for 60 s (FUZZ_SECONDS=)
 ##: make check           all of the above, counted: the last line is `N passed, N failed`
+##: make weakened        takes out one defence after the other; the tests of its attack must fail
 ##: make demo            a container on a verified image and an encrypted scratch disk, step by step
 ##: make bench           the benchmarks of docs/BENCHMARKS.md
 ##: make size            size of the initramfs and idle memory of the agent
@@ -275,6 +276,10 @@ test-vm: all test-agent images vsock-bridge
 	$(Q)$(TIER) pytest vm tests/vm $(TESTS)
 fuzz: $(FUZZ_PROGRAMS)
 	$(Q)$(TIER) fuzz --seconds $(FUZZ_SECONDS) $(FUZZ_PROGRAMS)
+
+.PHONY: weakened
+weakened: all images vsock-bridge
+	$(Q)$(PYTHON) tests/weaken/run.py $(WEAKEN)
 
 .PHONY: vsock-bridge images
 vsock-bridge:

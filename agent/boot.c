@@ -157,6 +157,10 @@ int boot_prepare(bool modules, struct error *err)
 		result = load_modules(err);
 	if (result == 0)
 		result = cgroups_mount(wanted_cgroups(), err);
+	/* What the agent writes lies in /run.  Its program cannot be written to from now on, not even by who gets hold of it
+	 * through /proc (CVE-2019-5736). */
+	if (result == 0 && modules && mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL) < 0)
+		result = error_set(err, ERROR_INTERNAL, errno, "make the root read-only");
 	return result;
 }
 

@@ -18,8 +18,8 @@ struct privileges_capabilities {
 /*
  * libcontainer's capabilities: an array of names (2016: bounding, effective and permitted; never inheritable or ambient, which
  * CVE-2016-8867 and CVE-2022-29162 are about), or an object of five arrays (2019), or null: none.  Unknown names are errors.
- * Effective capabilities must be permitted, and permitted ones bounding.  Ambient ones that are not permitted and inheritable are left
- * out: the kernel would not raise them.
+ * Effective capabilities must be permitted, and permitted ones bounding.  Ambient ones that are not permitted and inheritable are
+ * left out: the kernel would not raise them.
  */
 must_check int privileges_decode(json_object *json, struct privileges_capabilities *capabilities, struct error *err);
 

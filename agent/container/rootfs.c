@@ -38,8 +38,8 @@ static const struct {
 };
 
 /*
- * In a user namespace, where the kernel lets no node be made: the agent's own of that name and number, with its owner and mode, over
- * whatever file is there.
+ * In a user namespace, where the kernel lets no node be made: the agent's own of that name and number, with its owner and mode,
+ * over whatever file is there.
  */
 static int bind_device(int parent, const char *name, const struct config_device *device, struct error *err)
 {

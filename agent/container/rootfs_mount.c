@@ -44,24 +44,30 @@ static int open_plain_directory(int root, const char *destination, struct error 
 	return take_fd(&target);
 }
 
-static int check_target(const struct rootfs *rootfs, int target, const char *destination, struct error *err)
+static int check_target(const struct rootfs *rootfs, const struct config_mount *wanted, int target, struct error *err)
 {
 	struct statfs filesystem;
 	struct stat ours, theirs;
 
 	if (fstat(rootfs->root, &ours) < 0 || fstat(target, &theirs) < 0 || fstatfs(target, &filesystem) < 0)
-		return error_set(err, ERROR_CONTAINER, errno, "look at %s", destination);
+		return error_set(err, ERROR_CONTAINER, errno, "look at %s", wanted->destination);
 	if (ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino)
-		return error_set(err, ERROR_CONTAINER, EINVAL, "%s is the root itself", destination);
+		return error_set(err, ERROR_CONTAINER, EINVAL, "%s is the root itself", wanted->destination);
 	/* Over a file of /proc a container could fake what its own tools, or a later mask, rely on. */
 	if (filesystem.f_type == PROC_SUPER_MAGIC)
-		return error_set(err, ERROR_CONTAINER, EPERM, "%s is inside /proc", destination);
+		return error_set(err, ERROR_CONTAINER, EPERM, "%s is inside /proc", wanted->destination);
+	struct error ignored;
+	struct stat proc;
+	fd_auto place = paths_open(rootfs->root, "/proc", O_PATH | O_NOFOLLOW, &ignored);
+	if (strcmp(wanted->device, "proc") != 0 && place >= 0 && fstat(place, &proc) == 0 && proc.st_dev == theirs.st_dev &&
+	    proc.st_ino == theirs.st_ino)
+		return error_set(err, ERROR_CONTAINER, EPERM, "only proc is mounted on /proc");
 	return 0;
 }
 
 static int attach(const struct rootfs *rootfs, const struct config_mount *wanted, int mount, int target, struct error *err)
 {
-	int result = check_target(rootfs, target, wanted->destination, err);
+	int result = check_target(rootfs, wanted, target, err);
 
 	return result < 0 ? result : mounts_attach(mount, target, ERROR_CONTAINER, err);
 }
