@@ -401,6 +401,17 @@ REFUSED = "unsupported-field"
 INVALID = "invalid-params"
 
 
+def refused(pod, **params):
+    """The answer to a request that must be refused, and leaves nothing."""
+    try:
+        pod.machine.call("container.create", id="no", rootfs="root", **params)
+    except Refused as answer:
+        assert pod.machine.call("container.list") == {"containers": []}
+        return answer
+    pod.remove("no")
+    pytest.fail(f"accepted: {params}")
+
+
 def mount(**changes):
     return [dict({"destination": "/m", "type": "tmpfs", "source": "t"}, **changes)]
 
@@ -448,16 +459,13 @@ def mount(**changes):
     ("hostname", "h" * 65, INVALID, "hostname"),
 ])  # fmt: skip
 def test_refusals(pod, path, value, name, field):
-    with pytest.raises(Refused) as refused:
-        pod.machine.call("container.create", id="no", rootfs="root", spec=example("true", **{path: value}))
-    assert (refused.value.name, refused.value.field.split("[0].path")[0]) == (name, f"spec.{field}"), refused.value.message
-    assert pod.machine.call("container.list") == {"containers": []}
+    answer = refused(pod, spec=example("true", **{path: value}))
+    assert (answer.name, answer.field.removesuffix("[0].path").removesuffix("[0]" if "Hooks" in answer.message else "")) == (name, f"spec.{field}"), answer.message
 
 
 def test_an_error_at_launch_names_the_document(pod):
-    with pytest.raises(Refused) as refused:
-        pod.machine.call("container.create", id="no", rootfs="root", spec=example("true", mounts=EXAMPLE["mounts"] + mount(options=["size=nonsense"])))
-    assert refused.value.field == "spec.mounts[7]" and refused.value.name == "container-failed"
+    answer = refused(pod, spec=example("true", mounts=EXAMPLE["mounts"] + mount(options=["size=nonsense"])))
+    assert answer.field == "spec.mounts[7]" and answer.name == "container-failed"
 
 
 def test_one_form_or_the_other(pod):
@@ -473,9 +481,8 @@ def test_one_form_or_the_other(pod):
         ({"spec": []}, "spec"),
         ({"spec": "config.json"}, "spec"),
     ):
-        with pytest.raises(Refused) as refused:
-            pod.machine.call("container.create", id="no", rootfs="root", **params)
-        assert (refused.value.name, refused.value.field) == (INVALID, field), params
+        answer = refused(pod, **params)
+        assert (answer.name, answer.field) == (INVALID, field), params
 
 
 def test_a_spec_over_the_protocol(pod):
