@@ -251,6 +251,23 @@ def test_arguments_in_place_of_the_bundles(machine, bundle):
     result = run(machine, bundle(example("false")), "--verbose", "--", "sh", "-c", 'echo "$@"', "x", "a b", "ü\n")
     assert (result.returncode, result.stdout) == (0, "a b ü\n\n")
     assert "make images of the bundle" in result.stderr
+    result = run(machine, bundle(example("false")), "--", b"\xff".decode(errors="surrogateescape"))
+    assert result.returncode == 125 and "UTF-8" in result.stderr
+
+
+def test_a_signal_while_images_are_made_leaves_nothing(machine, bundle, tmp_path):
+    folder = bundle(example("true"))
+    (folder / "rootfs").unlink()
+    (folder / "rootfs").mkdir()
+    with open(folder / "rootfs" / "large", "wb") as file:
+        file.write(os.urandom(1 << 20) * 512)
+    with subprocess.Popen([COFFER, "run", machine.name, "--oci", folder], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as child:
+        deadline = time.monotonic() + 20
+        while not os.listdir(os.environ["TMPDIR"]) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        child.terminate()
+        assert child.wait(timeout=60) == 125
+    assert os.listdir(os.environ["TMPDIR"]) == [] and machine.call("volume.list") == {"volumes": []}
 
 
 def test_a_root_file_system_with_everything_in_it(machine, tmp_path, busybox):
