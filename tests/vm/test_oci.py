@@ -120,10 +120,10 @@ def run(machine, folder, *arguments, **more):
 
 
 def on_terminal(*arguments, rows=24, columns=80, keys=b""):
-    """(exit code, output) of coffer with a terminal of its own."""
+    """(exit code, output) of coffer with a terminal of its own; not for its own messages, which tell of slow steps."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-    child = subprocess.Popen([COFFER, *map(str, arguments)], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    child = subprocess.Popen([COFFER, *map(str, arguments)], stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, text=True, start_new_session=True)
     os.close(theirs)
     os.write(ours, keys)
     output = b""
@@ -133,7 +133,9 @@ def on_terminal(*arguments, rows=24, columns=80, keys=b""):
     except OSError:  # the other side has been closed
         pass
     os.close(ours)
-    return child.wait(timeout=60), output.decode().replace("\r\n", "\n")
+    messages = child.communicate(timeout=60)[1]
+    assert messages == "", messages
+    return child.returncode, output.decode().replace("\r\n", "\n")
 
 
 # ---- bundles of the usual tools, unchanged ----
@@ -251,7 +253,7 @@ def test_arguments_in_place_of_the_bundles(machine, bundle):
     result = run(machine, bundle(example("false")), "--verbose", "--", "sh", "-c", 'echo "$@"', "x", "a b", "ü\n")
     assert (result.returncode, result.stdout) == (0, "a b ü\n\n")
     assert "make images of the bundle" in result.stderr
-    result = run(machine, bundle(example("false")), "--", b"\xff".decode(errors="surrogateescape"))
+    result = run(machine, bundle(example("false")), "--", b"\xff".decode(errors="surrogateescape"), errors="replace")
     assert result.returncode == 125 and "UTF-8" in result.stderr
 
 
