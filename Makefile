@@ -6,6 +6,7 @@
 #   make help       the rest
 #
 # V=1 shows the commands.  CC=clang works.  BUILD=DIR builds elsewhere.  KERNEL=FILE takes another kernel.
+# HOOKS=DIR puts programs into the initramfs that container configs may name as hooks (docs/CONFIG.md).
 
 BUILD  ?= build
 PREFIX ?= /usr/local
@@ -164,7 +165,7 @@ $(BUILD)/coffer: $(call object,host,$(HOST_SRC)) $(BUILD)/obj/host.list
 
 # --------------------------------------------------------------------------------------------- initramfs and kernel
 
-INITRAMFS_IN := initramfs/build.py initramfs/modules.list $(wildcard agent/sys/libraries.def)
+INITRAMFS_IN := initramfs/build.py initramfs/modules.list $(wildcard agent/sys/libraries.def) $(BUILD)/pause
 
 $(BUILD)/kernel.name: FORCE
 	$(call remember,$(KERNEL))
@@ -175,10 +176,17 @@ $(BUILD)/vmlinuz: $(BUILD)/kernel.name $(KERNEL) | $(BUILD)/.packages
 	$(Q)test -n "$(KERNEL)" || initramfs/kernel.sh $(BUILD)
 	$(Q)cp -f "$(KERNEL)" $@ && chmod 644 $@
 
+# The first process of a sandbox: a program without a C library.
+$(BUILD)/pause: initramfs/pause.c | $(BUILD)/.packages
+	$(say) LINK $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 $(WARN) -Os -static -nostdlib -nostartfiles -ffreestanding -fno-stack-protector -fno-asynchronous-unwind-tables \
+		-fcf-protection=none -fno-pie -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -s -o $@ $<
+
 define build_initramfs
 	$(say) INITRAMFS $@
 	$(Q)mkdir -p $(@D)
-	$(Q)$(PYTHON) initramfs/build.py --agent $(1) --kernel "$(2)" --cache $(BUILD)/initramfs-cache $(3) --output $@
+	$(Q)$(PYTHON) initramfs/build.py --pause $(BUILD)/pause $(if $(HOOKS),--hooks $(HOOKS)) --agent $(1) --kernel "$(2)" --cache $(BUILD)/initramfs-cache $(3) --output $@
 endef
 
 $(BUILD)/initramfs.cpio.zst: $(BUILD)/coffer-agent $(BUILD)/vmlinuz $(INITRAMFS_IN) initramfs/cmdline

@@ -33,7 +33,6 @@ static const struct {
 	{ "tmpfs", "/dev/shm", MS_NOSUID | MS_NODEV, "mode=1777" },
 	{ "tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=0755" },
 	{ "tmpfs", "/tmp", MS_NOSUID | MS_NODEV, "mode=1777" },
-	{ "cgroup2", CGROUPS_MOUNT, MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL },
 };
 
 static const struct {
@@ -114,6 +113,23 @@ static int mount_early(struct error *err)
 	return 0;
 }
 
+/* Before the command line is read as a whole, which reports what it does not understand to a log that is not open yet. */
+static enum cgroups_version wanted_cgroups(void)
+{
+	enum cgroups_version version = CGROUPS_V2;
+	char text[4096], *save = NULL;
+
+	if (text_read_file("/proc/cmdline", text, sizeof(text)) < 0)
+		return version;
+	for (char *word = strtok_r(text, " \n", &save); word; word = strtok_r(NULL, " \n", &save)) {
+		if (strcmp(word, "coffer.cgroup=v1") == 0)
+			version = CGROUPS_V1;
+		else if (strcmp(word, "coffer.cgroup=v2") == 0)
+			version = CGROUPS_V2;
+	}
+	return version;
+}
+
 /* libkmod and what it links are opened in a child, so that PID 1 stays small. */
 static int load_modules(struct error *err)
 {
@@ -140,11 +156,7 @@ int boot_prepare(bool modules, struct error *err)
 	if (result == 0 && modules)
 		result = load_modules(err);
 	if (result == 0)
-		result = cgroups_delegate(CGROUPS_MOUNT, err);
-	if (result == 0)
-		result = paths_mkdirs(CGROUPS_ROOT, 0755, err);
-	if (result == 0)
-		result = cgroups_delegate(CGROUPS_ROOT, err);
+		result = cgroups_mount(wanted_cgroups(), err);
 	return result;
 }
 
@@ -160,11 +172,18 @@ static bool set_log_level(const char *value)
 	return true;
 }
 
+/* Acted on when the groups were mounted. */
+static bool is_cgroup_version(const char *value)
+{
+	return strcmp(value, "v1") == 0 || strcmp(value, "v2") == 0;
+}
+
 static const struct {
 	const char *key;
 	bool (*set)(const char *value);
 } keys[] = {
 	{ "coffer.log=", set_log_level },
+	{ "coffer.cgroup=", is_cgroup_version },
 };
 
 void boot_read_command_line(void)

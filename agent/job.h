@@ -24,7 +24,7 @@
  */
 
 #define JOB_RESULT_MAX 8192u
-#define JOB_KEEP_MAX   8
+#define JOB_KEEP_MAX   16
 
 struct jobs; /* the scheduler: one for the agent */
 

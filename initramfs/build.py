@@ -6,6 +6,8 @@ The same inputs give the same bytes: names are sorted, times are zero, owners ar
 zstd runs in one thread at a fixed level.  The archive is written here and not by cpio(1), because that takes inode
 numbers and times from the disk, and needs root for /dev/console.
 
+With --hooks, the files of a folder, which is how a VM is built that runs hooks (docs/CONFIG.md).
+
 It has two parts, which the kernel unpacks one after the other.  The first has the libraries and modules; it takes
 seconds to compress and seldom changes, so its compressed form is kept, named by the hash of what is in it.  The second
 has the agent.
@@ -256,6 +258,22 @@ def sha256(data):
     return hashlib.sha256(data).hexdigest()
 
 
+def add_hooks(archive, folder):
+    """The files below the folder at the same paths, and the list of those that are programs, which is what allows them."""
+    rows, programs = [], []
+    for file in sorted(folder.rglob("*")):
+        if file.is_dir():
+            continue
+        name, data = str(file.relative_to(folder)), file.read_bytes()
+        runs = os.access(file, os.X_OK)
+        archive.add(name, stat.S_IFREG | (0o755 if runs else 0o644), data)
+        rows.append(("hook", name, len(data)))
+        if runs:
+            programs.append(f"/{name}\n")
+    archive.add("etc/coffer/hooks", stat.S_IFREG | 0o644, "".join(programs).encode())
+    return rows
+
+
 def build(args, scratch):
     release = kernel_release(args.kernel)
     folder = module_folder(args.kernel, release)
@@ -283,6 +301,11 @@ def build(args, scratch):
     agent = stripped(args.agent, scratch)
     top.add("init", stat.S_IFREG | 0o755, agent)
     rows.append(("agent", "init", len(agent)))
+    pause = args.pause.read_bytes()
+    top.add("pause", stat.S_IFREG | 0o755, pause)
+    rows.append(("agent", "pause", len(pause)))
+    if args.hooks:
+        rows += add_hooks(top, args.hooks)
 
     whole = pad(compress(base.bytes(), args.cache)) + compress(top.bytes(), None)
     args.output.parent.mkdir(parents=True, exist_ok=True)
@@ -292,10 +315,10 @@ def build(args, scratch):
 
     raw = sum(size for _, _, size in rows)
     lines = [f"initramfs for Linux {release}: {len(whole)} bytes compressed ({len(whole) / 1e6:.2f} MB), {raw / 1e6:.1f} MB unpacked", ""]
-    for kind in ("agent", "library", "module", "module index"):
+    for kind in ("agent", "library", "module", "module index", "hook"):
         group = sorted((row for row in rows if row[0] == kind), key=lambda row: (-row[2], row[1]))
         lines.append(f"{sum(row[2] for row in group):>10}  {kind} ({len(group)})")
-        shown = [row for row in group if kind in ("agent", "library") or row[2] >= 50 * 1024]
+        shown = [row for row in group if kind in ("agent", "library", "hook") or row[2] >= 50 * 1024]
         lines += [f"{size:>10}      {name}" for _, name, size in shown]
         if len(shown) < len(group):
             lines.append(f"{sum(row[2] for row in group) - sum(row[2] for row in shown):>10}      ({len(group) - len(shown)} smaller ones)")
@@ -317,6 +340,8 @@ def main():
     path = pathlib.Path
     parser = argparse.ArgumentParser(description="writes coffer's initramfs")
     parser.add_argument("--agent", type=path, required=True, help="the program that becomes /init")
+    parser.add_argument("--pause", type=path, required=True, help="the program of sandboxes")
+    parser.add_argument("--hooks", type=path, help="folder of programs that container configs may name as hooks")
     parser.add_argument("--kernel", required=True, help="vmlinuz; its modules are looked for beside its boot/ folder")
     parser.add_argument("--output", type=path, required=True)
     parser.add_argument("--modules", type=path, default=HERE / "modules.list")

@@ -23,6 +23,7 @@ build_packages='
 	libblkid-dev            agent (opened at run time)
 	libkmod-dev             agent (opened at run time)
 	libext2fs-dev           agent (opened at run time)
+	libseccomp-dev          agent (opened at run time)
 	kmod                    initramfs: dependencies of kernel modules
 	zstd                    initramfs: compression
 	python3                 initramfs: the archive writer

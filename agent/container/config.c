@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "container/config.h"
 
-#include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
 
 #include "base/cleanup.h"
 #include "coffer/protocol.h"
+#include "container/validate.h"
 
 #define FIELD(owner, key, decode_kind, member) .name = key, .kind = decode_kind, .offset = offsetof(struct owner, member)
 #define PRESENT(owner, member)                 .present = offsetof(struct owner, member)
@@ -22,8 +20,10 @@
 		fields, array_count(fields), sizeof(struct type), NULL                                                             \
 	}
 
-static const char later[] = "this agent does not act on it yet";
-static const char agents_rights[] = "it would run a program with the agent's rights";
+static const char never_rootless[] = "the agent is root of the VM";
+
+#define SIGNAL_MAX   64
+#define MAPPINGS_MAX 340 /* the kernel's UID_GID_MAP_MAX_EXTENTS */
 
 static const struct decode_field path_item = {
 	.kind = DECODE_STRING, .flags = DECODE_NONZERO, .max = COFFER_PATH_MAX, .check = decode_check_absolute
@@ -31,6 +31,14 @@ static const struct decode_field path_item = {
 static const struct decode_field string_item = { .kind = DECODE_STRING, .max = COFFER_STRING_MAX - 1 };
 static const struct decode_field flag_item = { .kind = DECODE_INT, .min = 0, .max = INT32_MAX };
 static const struct decode_field group_item = { .kind = DECODE_UINT, .max = UINT32_MAX - 1 };
+
+static const struct decode_field attributes_fields[] = {
+	{ FIELD(config_attributes, "Attr_set", DECODE_UINT, set), .max = UINT32_MAX },
+	{ FIELD(config_attributes, "Attr_clr", DECODE_UINT, clear), .max = UINT32_MAX },
+	{ FIELD(config_attributes, "Propagation", DECODE_UINT, propagation), .max = UINT32_MAX },
+	REFUSED("Userns_fd", "a descriptor of the host's says nothing here"),
+};
+static const struct decode_schema attributes_schema = SCHEMA(attributes_fields, config_attributes);
 
 static const struct decode_field mount_fields[] = {
 	{ FIELD(config_mount, "source", DECODE_STRING, source) },
@@ -40,13 +48,13 @@ static const struct decode_field mount_fields[] = {
 	{ FIELD(config_mount, "flags", DECODE_INT, flags), .min = 0, .max = INT32_MAX },
 	{ FIELD(config_mount, "propagation_flags", DECODE_LIST, propagation_flags), .item = &flag_item, .max = 8 },
 	{ FIELD(config_mount, "data", DECODE_STRING, data), .max = 4000 },
-	REFUSED("relabel", later),
-	REFUSED("extensions", later),
-	REFUSED("rec_attr", later),
-	REFUSED("cleared_flags", later),
-	REFUSED("id_mapping", later),
-	REFUSED("premount_cmds", agents_rights),
-	REFUSED("postmount_cmds", agents_rights),
+	{ FIELD(config_mount, "cleared_flags", DECODE_INT, cleared_flags), .min = 0, .max = INT32_MAX },
+	{ FIELD(config_mount, "extensions", DECODE_INT, extensions), .min = 0, .max = CONFIG_COPY_UP },
+	{ FIELD(config_mount, "rec_attr", DECODE_OBJECT, recursive), .schema = &attributes_schema },
+	{ FIELD(config_mount, "premount_cmds", DECODE_LIST, premount), .schema = &hooks_command_schema, .max = 32 },
+	{ FIELD(config_mount, "postmount_cmds", DECODE_LIST, postmount), .schema = &hooks_command_schema, .max = 32 },
+	{ FIELD(config_mount, "relabel", DECODE_STRING, relabel), .max = 2 },
+	REFUSED("id_mapping", "the file systems of this VM are mounted without one"),
 };
 static const struct decode_schema mount_schema = SCHEMA(mount_fields, config_mount);
 
@@ -64,28 +72,6 @@ static const struct decode_field device_fields[] = {
 };
 static const struct decode_schema device_schema = SCHEMA(device_fields, config_device);
 
-static const struct decode_field namespace_fields[] = {
-	{ FIELD(config_namespace, "type", DECODE_STRING, type), .flags = DECODE_REQUIRED | DECODE_NONZERO, .max = 16 },
-	REFUSED("path", later),
-};
-static const struct decode_schema namespace_schema = SCHEMA(namespace_fields, config_namespace);
-
-static const struct decode_field network_fields[] = {
-	{ FIELD(config_network, "type", DECODE_STRING, type), .flags = DECODE_REQUIRED | DECODE_NONZERO, .max = 16 },
-	REFUSED("name", later),
-	REFUSED("bridge", later),
-	REFUSED("mac_address", later),
-	REFUSED("address", later),
-	REFUSED("gateway", later),
-	REFUSED("ipv6_address", later),
-	REFUSED("ipv6_gateway", later),
-	REFUSED("mtu", later),
-	REFUSED("txqueuelen", later),
-	REFUSED("host_interface_name", later),
-	REFUSED("hairpin_mode", later),
-};
-static const struct decode_schema network_schema = SCHEMA(network_fields, config_network);
-
 static const struct decode_field rlimit_fields[] = {
 	{ FIELD(config_rlimit, "type", DECODE_INT, type), .flags = DECODE_REQUIRED, .min = 0, .max = RLIM_NLIMITS - 1 },
 	{ FIELD(config_rlimit, "hard", DECODE_UINT, hard), .max = UINT64_MAX },
@@ -102,106 +88,53 @@ static int check_rlimit(const void *object, struct error *err)
 static const struct decode_schema rlimit_schema = { rlimit_fields, array_count(rlimit_fields), sizeof(struct config_rlimit),
 						    check_rlimit };
 
-static const struct decode_field cgroup_fields[] = {
-	{ FIELD(config_cgroup, "memory", DECODE_INT, memory), .min = -1, .max = INT64_MAX },
-	{ FIELD(config_cgroup, "memory_reservation", DECODE_INT, memory_reservation), .min = -1, .max = INT64_MAX },
-	{ FIELD(config_cgroup, "memory_swap", DECODE_INT, memory_swap), .min = -1, .max = INT64_MAX },
-	{ FIELD(config_cgroup, "cpu_shares", DECODE_UINT, cpu_shares), .max = 262144 },
-	{ FIELD(config_cgroup, "cpu_quota", DECODE_INT, cpu_quota), .min = -1, .max = INT64_MAX },
-	{ FIELD(config_cgroup, "cpu_period", DECODE_UINT, cpu_period), .max = 1000000 },
-	{ FIELD(config_cgroup, "pids_limit", DECODE_INT, pids_limit), .min = -1, .max = INT64_MAX },
-	REFUSED("name", "the agent names the container's cgroup"),
-	REFUSED("parent", "the agent names the container's cgroup"),
-	REFUSED("path", "the agent names the container's cgroup"),
-	REFUSED("scope_prefix", "the agent names the container's cgroup"),
-	REFUSED("Paths", "the agent names the container's cgroup"),
-	REFUSED("allow_all_devices", later),
-	REFUSED("allowed_devices", later),
-	REFUSED("denied_devices", later),
-	REFUSED("devices", later),
-	REFUSED("kernel_memory", later),
-	REFUSED("kernel_memory_tcp", later),
-	REFUSED("cpu_rt_quota", later),
-	REFUSED("cpu_rt_period", later),
-	REFUSED("cpuset_cpus", later),
-	REFUSED("cpuset_mems", later),
-	REFUSED("cpu_weight", later),
-	REFUSED("cpu_max", later),
-	REFUSED("cpu_burst", later),
-	REFUSED("cpu_idle", later),
-	REFUSED("blkio_weight", later),
-	REFUSED("blkio_leaf_weight", later),
-	REFUSED("blkio_weight_device", later),
-	REFUSED("blkio_throttle_read_bps_device", later),
-	REFUSED("blkio_throttle_write_bps_device", later),
-	REFUSED("blkio_throttle_read_iops_device", later),
-	REFUSED("blkio_throttle_write_iops_device", later),
-	REFUSED("freezer", later),
-	REFUSED("hugetlb_limit", later),
-	REFUSED("oom_kill_disable", later),
-	REFUSED("memory_swappiness", later),
-	REFUSED("net_prio_ifpriomap", later),
-	REFUSED("net_cls_classid_u", later),
-	REFUSED("rdma", later),
-	REFUSED("unified", later),
-	REFUSED("Systemd", later),
-	REFUSED("Rootless", later),
-	REFUSED("owner_uid", later),
-	REFUSED("memory_check_before_update", later),
-};
-static const struct decode_schema cgroup_schema = SCHEMA(cgroup_fields, config_cgroup);
-
-/* runc writes all six, as null, when there are none. */
-static const struct decode_field hook_fields[] = {
-	REFUSED("prestart", agents_rights),        REFUSED("poststart", agents_rights),
-	REFUSED("poststop", agents_rights),        REFUSED("createRuntime", agents_rights),
-	REFUSED("createContainer", agents_rights), REFUSED("startContainer", agents_rights),
-};
-static const struct decode_schema hook_schema = { hook_fields, array_count(hook_fields), 0, NULL };
-
 static const struct decode_field fields[] = {
 	{ FIELD(config, "no_pivot_root", DECODE_BOOL, no_pivot_root) },
-	REFUSED("parent_death_signal", later),
-	REFUSED("rootfs", "the root file system is named by `rootfs`, beside `config`"),
+	{ FIELD(config, "parent_death_signal", DECODE_INT, parent_death_signal), .min = 0, .max = SIGNAL_MAX },
+	{ FIELD(config, "rootfs", DECODE_STRING, rootfs), .check = decode_check_absolute },
 	{ FIELD(config, "readonlyfs", DECODE_BOOL, readonlyfs) },
 	{ FIELD(config, "rootPropagation", DECODE_INT, root_propagation), .min = 0, .max = INT32_MAX },
-	{ FIELD(config, "mounts", DECODE_LIST, mounts), .schema = &mount_schema, .max = 256 },
+	{ FIELD(config, "mounts", DECODE_LIST, mounts), .schema = &mount_schema, .max = CONFIG_MOUNTS_MAX },
 	{ FIELD(config, "devices", DECODE_LIST, devices), .schema = &device_schema, .max = 256 },
-	REFUSED("mount_label", later),
+	{ FIELD(config, "mount_label", DECODE_STRING, mount_label), .max = 256 },
 	{ FIELD(config, "hostname", DECODE_STRING, hostname), .max = 64 },
-	{ FIELD(config, "namespaces", DECODE_LIST, namespaces), .schema = &namespace_schema, .max = 8 },
+	{ FIELD(config, "domainname", DECODE_STRING, domainname), .max = 64 },
+	{ FIELD(config, "namespaces", DECODE_LIST, entries), .schema = &namespaces_entry_schema, .max = NAMESPACE_KINDS },
 	{ FIELD(config, "capabilities", DECODE_RAW, capabilities_json) },
 	{ FIELD(config, "networks", DECODE_LIST, networks), .schema = &network_schema, .max = 16 },
-	REFUSED("routes", later),
-	{ FIELD(config, "cgroups", DECODE_OBJECT, cgroups), .schema = &cgroup_schema },
-	REFUSED("apparmor_profile", later),
-	REFUSED("process_label", later),
+	{ FIELD(config, "routes", DECODE_LIST, routes), .schema = &network_route_schema, .max = 64 },
+	{ FIELD(config, "cgroups", DECODE_OBJECT, cgroups), .schema = &resources_schema },
+	{ FIELD(config, "apparmor_profile", DECODE_STRING, apparmor_profile), .max = 256 },
+	{ FIELD(config, "process_label", DECODE_STRING, process_label), .max = 256 },
 	{ FIELD(config, "rlimits", DECODE_LIST, rlimits), .schema = &rlimit_schema, .max = RLIM_NLIMITS },
 	{ FIELD(config, "oom_score_adj", DECODE_INT, oom_score_adj), .min = -1000, .max = 1000,
 	  PRESENT(config, has_oom_score_adj) },
-	REFUSED("uid_mappings", later),
-	REFUSED("gid_mappings", later),
+	{ FIELD(config, "uid_mappings", DECODE_LIST, uid_mappings), .schema = &namespaces_mapping_schema, .max = MAPPINGS_MAX },
+	{ FIELD(config, "gid_mappings", DECODE_LIST, gid_mappings), .schema = &namespaces_mapping_schema, .max = MAPPINGS_MAX },
 	{ FIELD(config, "mask_paths", DECODE_LIST, mask_paths), .item = &path_item, .max = 256 },
 	{ FIELD(config, "readonly_paths", DECODE_LIST, readonly_paths), .item = &path_item, .max = 256 },
-	REFUSED("sysctl", later),
-	REFUSED("seccomp", later),
+	{ FIELD(config, "sysctl", DECODE_MAP, sysctl), .max = 256 },
+	{ FIELD(config, "seccomp", DECODE_OBJECT, seccomp), .schema = &syscall_filter_schema, PRESENT(config, has_seccomp) },
 	{ FIELD(config, "no_new_privileges", DECODE_BOOL, no_new_privileges) },
-	{ .name = "Hooks", .kind = DECODE_OBJECT, .schema = &hook_schema }, /* of no size: nothing is kept */
+	{ FIELD(config, "Hooks", DECODE_OBJECT, hooks), .schema = &hooks_schema },
 	{ FIELD(config, "version", DECODE_STRING, version), .max = 64 },
 	{ FIELD(config, "labels", DECODE_LIST, labels), .item = &string_item, .max = 256 },
 	{ FIELD(config, "no_new_keyring", DECODE_BOOL, no_new_keyring) },
-	REFUSED("umask", "the umask belongs to `process`"),
-	REFUSED("domainname", later),
-	REFUSED("netDevices", later),
-	REFUSED("time_offsets", later),
-	REFUSED("scheduler", later),
-	REFUSED("io_priority", later),
-	REFUSED("personality", later),
-	REFUSED("memory_policy", later),
-	REFUSED("exec_cpu_affinity", later),
-	REFUSED("intel_rdt", later),
-	REFUSED("rootless_euid", later),
-	REFUSED("rootless_cgroups", later),
+	{ FIELD(config, "umask", DECODE_UINT, umask), .max = 0777, PRESENT(config, has_umask) },
+	{ FIELD(config, "time_offsets", DECODE_OBJECT, time_offsets), .schema = &namespaces_offsets_schema,
+	  PRESENT(config, has_time_offsets) },
+	{ FIELD(config, "scheduler", DECODE_OBJECT, scheduling.scheduler), .schema = &scheduling_scheduler_schema,
+	  PRESENT(config, scheduling.has_scheduler) },
+	{ FIELD(config, "io_priority", DECODE_OBJECT, scheduling.io_priority), .schema = &scheduling_io_priority_schema,
+	  PRESENT(config, scheduling.has_io_priority) },
+	{ FIELD(config, "personality", DECODE_OBJECT, scheduling.personality), .schema = &scheduling_personality_schema,
+	  PRESENT(config, scheduling.has_personality) },
+	REFUSED("netDevices", "the agent's network namespace has no devices: the VM's network is vsock"),
+	REFUSED("memory_policy", "the VM's memory has one node"),
+	REFUSED("exec_cpu_affinity", "cgroups.cpuset_cpus holds for every process"),
+	REFUSED("intel_rdt", "the caches of the processor are the host's to divide"),
+	REFUSED("rootless_euid", never_rootless),
+	REFUSED("rootless_cgroups", never_rootless),
 };
 const struct decode_schema config_schema = SCHEMA(fields, config);
 
@@ -224,125 +157,23 @@ static const struct decode_field process_fields[] = {
 	{ FIELD(config_process, "oom_score_adj", DECODE_INT, oom_score_adj), .min = -1000, .max = 1000,
 	  PRESENT(config_process, has_oom_score_adj) },
 	{ FIELD(config_process, "umask", DECODE_UINT, umask), .max = 0777, PRESENT(config_process, has_umask) },
+	{ FIELD(config_process, "apparmor_profile", DECODE_STRING, apparmor_profile), .max = 256 },
 	{ FIELD(config_process, "stdio", DECODE_STRING, stdio_name), .max = 16 },
 };
 const struct decode_schema config_process_schema = SCHEMA(process_fields, config_process);
-
-static const struct {
-	const char *type;
-	unsigned long flag; /* 0: known, refused */
-} namespaces[] = {
-	{ "NEWNS", CLONE_NEWNS },   { "NEWPID", CLONE_NEWPID },       { "NEWUTS", CLONE_NEWUTS }, { "NEWIPC", CLONE_NEWIPC },
-	{ "NEWNET", CLONE_NEWNET }, { "NEWCGROUP", CLONE_NEWCGROUP }, { "NEWUSER", 0 },           { "NEWTIME", 0 },
-};
-
-static int check_namespaces(struct config *config, struct error *err)
-{
-	const struct config_namespace *wanted = config->namespaces.items;
-
-	for (size_t i = 0; i < config->namespaces.count; i++) {
-		char field[48];
-		size_t row = 0;
-
-		snprintf(field, sizeof(field), "namespaces[%zu].type", i);
-		while (row < array_count(namespaces) && strcmp(namespaces[row].type, wanted[i].type) != 0)
-			row++;
-		if (row == array_count(namespaces))
-			return error_field(err, field, "unknown namespace type");
-		if (namespaces[row].flag == 0) {
-			int result = error_field(err, field, "%s: %s", wanted[i].type, later);
-
-			err->code = ERROR_UNSUPPORTED_FIELD;
-			return result;
-		}
-		if (config->clone_flags & namespaces[row].flag)
-			return error_field(err, field, "%s is named twice", wanted[i].type);
-		config->clone_flags |= namespaces[row].flag;
-	}
-	if (!(config->clone_flags & CLONE_NEWNS))
-		return error_field(err, "namespaces", "NEWNS is needed: a container never mounts in the agent's namespace");
-	if (config->hostname && config->hostname[0] && !(config->clone_flags & CLONE_NEWUTS))
-		return error_field(err, "hostname", "needs the namespace NEWUTS");
-	if (config->networks.count > 0 && !(config->clone_flags & CLONE_NEWNET))
-		return error_field(err, "networks", "needs the namespace NEWNET");
-	return 0;
-}
-
-static int check_networks(const struct config *config, struct error *err)
-{
-	const struct config_network *networks = config->networks.items;
-
-	for (size_t i = 0; i < config->networks.count; i++) {
-		char field[48];
-
-		if (strcmp(networks[i].type, "loopback") == 0)
-			continue;
-		snprintf(field, sizeof(field), "networks[%zu].type", i);
-		int result = error_field(err, field, "only \"loopback\" is acted on");
-		err->code = ERROR_UNSUPPORTED_FIELD;
-		return result;
-	}
-	return 0;
-}
-
-static int check_devices(const struct config *config, struct error *err)
-{
-	const struct config_device *devices = config->devices.items;
-
-	for (size_t i = 0; i < config->devices.count; i++) {
-		char field[48];
-
-		snprintf(field, sizeof(field), "devices[%zu].type", i);
-		if (devices[i].type != 'c' && devices[i].type != 'b' && devices[i].type != 'p')
-			return error_field(err, field, "99 (c), 98 (b) and 112 (p) are accepted");
-	}
-	return 0;
-}
-
-#define PROPAGATION (MS_REC | MS_PRIVATE | MS_SLAVE | MS_SHARED | MS_UNBINDABLE)
-
-static int check_propagation(const struct config *config, struct error *err)
-{
-	if (config->root_propagation & ~(int64_t)PROPAGATION)
-		return error_field(err, "rootPropagation",
-				   "only MS_REC and one of MS_PRIVATE, MS_SLAVE, MS_SHARED, MS_UNBINDABLE are accepted");
-	/* A shared root would carry the container's mounts into the agent's namespace. */
-	if (config->root_propagation & (MS_SHARED | MS_UNBINDABLE)) {
-		int result = error_field(err, "rootPropagation", "%s", later);
-
-		err->code = ERROR_UNSUPPORTED_FIELD;
-		return result;
-	}
-	return 0;
-}
-
-static int check_cgroup(const struct config_cgroup *cgroup, struct error *err)
-{
-	if (cgroup->memory_swap > 0 && cgroup->memory <= 0)
-		return error_field(err, "cgroups.memory_swap", "needs a memory limit");
-	if (cgroup->memory_swap > 0 && cgroup->memory_swap < cgroup->memory)
-		return error_field(err, "cgroups.memory_swap", "is memory and swap together: must not be below memory");
-	if (cgroup->cpu_period && cgroup->cpu_period < 1000)
-		return error_field(err, "cgroups.cpu_period", "must be 0 or within 1000 and 1000000");
-	if (cgroup->cpu_quota > 0 && cgroup->cpu_quota < 1000)
-		return error_field(err, "cgroups.cpu_quota", "must be -1, 0 or at least 1000");
-	return 0;
-}
 
 int config_decode(json_object *json, struct config *config, struct decode_memory *memory, struct error *err)
 {
 	int result = decode_object(json, &config_schema, config, memory, err);
 
 	if (result == 0)
-		result = check_namespaces(config, err);
-	if (result == 0)
-		result = check_networks(config, err);
-	if (result == 0)
-		result = check_devices(config, err);
-	if (result == 0)
-		result = check_propagation(config, err);
-	if (result == 0)
-		result = check_cgroup(&config->cgroups, err);
+		result = namespaces_read(&config->entries, &config->namespaces, err);
+	if (result < 0)
+		return result;
+	config->namespaces.uid = &config->uid_mappings;
+	config->namespaces.gid = &config->gid_mappings;
+	config->namespaces.time = config->has_time_offsets ? &config->time_offsets : NULL;
+	result = validate_config(config, err);
 	if (result == 0 && privileges_decode(config->capabilities_json, &config->capabilities, err) < 0)
 		result = error_within(err, "capabilities");
 	return result;
@@ -385,8 +216,6 @@ int config_decode_process(json_object *json, struct config_process *process, str
 	}
 	if (process->terminal && process->stdio == CONFIG_STDIO_NULL)
 		return error_field(err, "stdio", "\"null\" and a terminal exclude each other");
-	if (!process->has_umask)
-		process->umask = 022;
 	if (privileges_decode(process->capabilities_json, &process->capabilities, err) < 0)
 		return error_within(err, "capabilities");
 	return 0;

@@ -13,11 +13,11 @@
  * its execve.  The child is made a child of PID 1 (CLONE_PARENT), which reaps it; PID 1 hears of it before it runs.
  */
 struct launch {
-	const char *id, *rootfs; /* rootfs NULL: exec */
+	const char *id, *rootfs; /* rootfs NULL: exec; "": a sandbox, whose root is empty and whose program is the agent's own */
 	const struct config *config;
 	const struct config_process *process;
 	const char *cgroup; /* path; made here unless this is an exec */
-	pid_t target;       /* exec: the container's first process */
+	int target;         /* exec: pidfd of the container's first process */
 	int gate;           /* the child's end */
 	int standard[3];
 	struct undo *undo;

@@ -108,8 +108,8 @@ static int decode_sets(json_object *json, struct privileges_capabilities *sets, 
 	}
 	if (sets->effective & ~sets->permitted)
 		return error_field(err, "Effective", "has a capability that is not in Permitted");
-	if (sets->ambient & ~(sets->permitted & sets->inheritable))
-		return error_field(err, "Ambient", "has a capability that is not in both Permitted and Inheritable");
+	/* runc's own configs name more, and the kernel gives them these. */
+	sets->ambient &= sets->permitted & sets->inheritable;
 	/* The kernel would drop them at execve anyway, silently. */
 	if (sets->permitted & ~sets->bounding)
 		return error_field(err, "Permitted", "has a capability that is not in Bounding");
@@ -160,20 +160,26 @@ static int change_user(const struct privileges *privileges, struct error *err)
 	return 0;
 }
 
-static int set_capabilities(const struct privileges_capabilities *sets, struct error *err)
+static int set_capabilities(const struct privileges_capabilities *sets, uint64_t held, struct error *err)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	uint64_t effective = sets->effective | held, permitted = sets->permitted | held;
 	struct __user_cap_data_struct data[2] = {
-		{ (uint32_t)sets->effective, (uint32_t)sets->permitted, (uint32_t)sets->inheritable },
-		{ (uint32_t)(sets->effective >> 32), (uint32_t)(sets->permitted >> 32), (uint32_t)(sets->inheritable >> 32) },
+		{ (uint32_t)effective, (uint32_t)permitted, (uint32_t)sets->inheritable },
+		{ (uint32_t)(effective >> 32), (uint32_t)(permitted >> 32), (uint32_t)(sets->inheritable >> 32) },
 	};
 
 	if (syscall(SYS_capset, &header, data) < 0)
 		return error_set(err, ERROR_CONTAINER, errno, "set capabilities");
+	return 0;
+}
+
+static int set_ambient(uint64_t ambient, struct error *err)
+{
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
 		return error_set(err, ERROR_CONTAINER, errno, "clear ambient capabilities");
 	for (unsigned number = 0; number < 64; number++) {
-		if (!(sets->ambient & (uint64_t)1 << number))
+		if (!(ambient & (uint64_t)1 << number))
 			continue;
 		if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0) < 0)
 			return error_set(err, ERROR_CONTAINER, errno, "raise an ambient capability");
@@ -192,7 +198,9 @@ int privileges_drop(const struct privileges *privileges, struct error *err)
 		return error_set(err, ERROR_CONTAINER, errno, "keep capabilities");
 	result = change_user(privileges, err);
 	if (result == 0)
-		result = set_capabilities(&privileges->capabilities, err);
+		result = set_capabilities(&privileges->capabilities, privileges->held, err);
+	if (result == 0)
+		result = set_ambient(privileges->capabilities.ambient, err);
 	if (result < 0)
 		return result;
 	if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0)
@@ -200,4 +208,9 @@ int privileges_drop(const struct privileges *privileges, struct error *err)
 	if (privileges->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_set(err, ERROR_CONTAINER, errno, "set no_new_privs");
 	return 0;
+}
+
+int privileges_release(const struct privileges *privileges, struct error *err)
+{
+	return privileges->held ? set_capabilities(&privileges->capabilities, 0, err) : 0;
 }

@@ -18,7 +18,8 @@ struct privileges_capabilities {
 /*
  * libcontainer's capabilities: an array of names (2016: bounding, effective and permitted; never inheritable or ambient, which
  * CVE-2016-8867 and CVE-2022-29162 are about), or an object of five arrays (2019), or null: none.  Unknown names are errors.
- * Effective and ambient capabilities must be permitted, and ambient ones inheritable.
+ * Effective capabilities must be permitted, and permitted ones bounding.  Ambient ones that are not permitted and inheritable are left
+ * out: the kernel would not raise them.
  */
 must_check int privileges_decode(json_object *json, struct privileges_capabilities *capabilities, struct error *err);
 
@@ -28,6 +29,7 @@ struct privileges {
 	const uint64_t *groups;
 	size_t group_count;
 	bool no_new_privileges;
+	uint64_t held; /* capabilities that stay until privileges_release: what loading a seccomp filter needs */
 };
 
 /*
@@ -35,5 +37,7 @@ struct privileges {
  * ERROR_CONTAINER.
  */
 must_check int privileges_drop(const struct privileges *privileges, struct error *err);
+/* Gives up what was held, too. */
+must_check int privileges_release(const struct privileges *privileges, struct error *err);
 
 #endif

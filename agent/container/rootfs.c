@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -17,6 +18,8 @@
 #include "container/rootfs_mount.h"
 #include "sys/mounts.h"
 #include "sys/paths.h"
+
+#define EMPTY_OPTIONS "nr_blocks=1,nr_inodes=1,mode=0555"
 
 static const struct config_device usual_devices[] = {
 	{ .type = 'c', .path = "/dev/null", .major = 1, .minor = 3, .file_mode = 0666 },
@@ -34,7 +37,29 @@ static const struct {
 	{ "/dev/stderr", "/proc/self/fd/2" }, { "/dev/ptmx", "pts/ptmx" },
 };
 
-static int make_device(int root, const struct config_device *device, struct error *err)
+/*
+ * In a user namespace, where the kernel lets no node be made: the agent's own of that name and number, with its owner and mode, over
+ * whatever file is there.
+ */
+static int bind_device(int parent, const char *name, const struct config_device *device, struct error *err)
+{
+	struct stat status;
+	fd_auto made = openat(parent, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, 0600);
+	fd_auto target = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	fd_auto source = open(device->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	if (target < 0 || fstat(target, &status) < 0 || S_ISDIR(status.st_mode) || S_ISLNK(status.st_mode))
+		return error_set(err, ERROR_CONTAINER, EEXIST, "the place of %s", device->path);
+	if (source < 0 || fstat(source, &status) < 0)
+		return error_set(err, ERROR_CONTAINER, errno, "open the VM's %s", device->path);
+	if (!(device->type == 'b' ? S_ISBLK(status.st_mode) : S_ISCHR(status.st_mode)) ||
+	    status.st_rdev != makedev((unsigned)device->major, (unsigned)device->minor))
+		return error_set(err, ERROR_CONTAINER, ENODEV, "the VM's %s has another number", device->path);
+	fd_auto copy = mounts_clone(source, false, ERROR_CONTAINER, err);
+	return copy < 0 ? copy : mounts_attach(copy, target, ERROR_CONTAINER, err);
+}
+
+static int make_device(int root, const struct config_device *device, bool user, struct error *err)
 {
 	mode_t kind = device->type == 'b' ? S_IFBLK : device->type == 'p' ? S_IFIFO : S_IFCHR;
 	dev_t number = makedev((unsigned)device->major, (unsigned)device->minor);
@@ -44,6 +69,8 @@ static int make_device(int root, const struct config_device *device, struct erro
 
 	if (parent < 0)
 		return parent;
+	if (user && kind != S_IFIFO)
+		return bind_device(parent, name, device, err);
 	if (mknodat(parent, name, kind | 0600, number) < 0 && errno != EEXIST)
 		return error_set(err, ERROR_CONTAINER, errno, "make the device %s", device->path);
 	fd_auto node = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -73,13 +100,26 @@ static int make_links(int root, struct error *err)
 	return 0;
 }
 
+/* Somebody else's /dev has been mounted there: it is as it is. */
+static bool has_bound_dev(const struct config *config)
+{
+	const struct config_mount *mounts = config->mounts.items;
+
+	for (size_t i = 0; i < config->mounts.count; i++) {
+		if (strcmp(mounts[i].device, "bind") == 0 && strcmp(mounts[i].destination, "/dev") == 0)
+			return true;
+	}
+	return false;
+}
+
 static int make_devices(int root, const struct config *config, struct error *err)
 {
 	const struct config_device *devices = config->devices.count ? config->devices.items : usual_devices;
 	size_t count = config->devices.count ? config->devices.count : array_count(usual_devices);
+	bool user = ((config->namespaces.create | config->namespaces.join) & CLONE_NEWUSER) != 0;
 
 	for (size_t i = 0; i < count; i++) {
-		int result = make_device(root, &devices[i], err);
+		int result = make_device(root, &devices[i], user, err);
 
 		if (result < 0)
 			return result;
@@ -110,7 +150,7 @@ static int mask_path(int root, const char *path, int null, struct error *err)
 	if (fstat(target, &status) < 0)
 		return error_set(err, ERROR_CONTAINER, errno, "look at %s", path);
 	fd_auto mask = S_ISDIR(status.st_mode) ? mounts_new("tmpfs", "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
-							    "nr_blocks=1,nr_inodes=1,mode=0555", ERROR_CONTAINER, err)
+							    EMPTY_OPTIONS, ERROR_CONTAINER, err)
 					       : mounts_clone(null, false, ERROR_CONTAINER, err);
 	if (mask < 0)
 		return mask;
@@ -150,46 +190,78 @@ static int restrict_paths(int root, const struct config *config, struct error *e
 	return result;
 }
 
-int rootfs_prepare(const char *path, const struct config *config, int *root, struct error *err)
+int rootfs_open(struct rootfs *rootfs, struct error *err)
 {
-	const struct config_mount *mounts_wanted = config->mounts.items;
-	unsigned long propagation = config->root_propagation ? (unsigned long)config->root_propagation : MS_SLAVE | MS_REC;
+	const struct config *config = rootfs->config;
+	const struct config_mount *mounts = config->mounts.items;
+
+	rootfs->root = -1;
+	for (size_t i = 0; i < CONFIG_MOUNTS_MAX; i++)
+		rootfs->sources[i] = -1;
+	rootfs->original = open(rootfs->path[0] ? rootfs->path : "/run", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (rootfs->original < 0)
+		return error_set(err, ERROR_CONTAINER, errno, "open the root file system");
+	for (size_t i = 0; i < config->mounts.count; i++) {
+		if (strcmp(mounts[i].device, "bind") != 0)
+			continue;
+		rootfs->sources[i] = rootfs_mount_source(&mounts[i], err);
+		if (rootfs->sources[i] < 0) {
+			snprintf(err->field, sizeof(err->field), "config.mounts[%zu]", i);
+			return rootfs->sources[i];
+		}
+	}
+	return 0;
+}
+
+void rootfs_close(struct rootfs *rootfs)
+{
+	close_fd(&rootfs->root);
+	close_fd(&rootfs->original);
+	for (size_t i = 0; i < CONFIG_MOUNTS_MAX; i++)
+		close_fd(&rootfs->sources[i]);
+}
+
+int rootfs_prepare(struct rootfs *rootfs, struct error *err)
+{
+	const struct config *config = rootfs->config;
+	bool private = (config->root_propagation & MS_PRIVATE) != 0;
 	int result = 0;
 
-	if (mount(NULL, "/", NULL, propagation, NULL) < 0)
+	/* Nothing that is mounted from here on may show in the agent's namespace, whatever the container's own root is to be. */
+	if (mount(NULL, "/", NULL, (private ? MS_PRIVATE : MS_SLAVE) | MS_REC, NULL) < 0)
 		return error_set(err, ERROR_CONTAINER, errno, "set the propagation of /");
+	bool empty = rootfs->path[0] == '\0';
 	/* A copy of the mount is the container's own: flags set on it are not seen elsewhere, and pivot_root has its mount point.
 	 */
-	fd_auto original = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (original < 0)
-		return error_set(err, ERROR_CONTAINER, errno, "open the root file system");
-	fd_auto copy = mounts_clone(original, true, ERROR_CONTAINER, err);
-	if (copy < 0)
-		return copy;
-	result = mounts_attach(copy, original, ERROR_CONTAINER, err);
-	for (size_t i = 0; i < config->mounts.count && result == 0; i++) {
-		result = rootfs_mount(copy, &mounts_wanted[i], err);
-		if (result < 0 && err->field[0] == '\0')
-			snprintf(err->field, sizeof(err->field), "config.mounts[%zu]", i);
-	}
+	rootfs->root = empty ? mounts_new("tmpfs", "sandbox", MS_RDONLY | MS_NOSUID | MS_NODEV, EMPTY_OPTIONS, ERROR_CONTAINER, err)
+			     : mounts_clone(rootfs->original, true, ERROR_CONTAINER, err);
+	if (rootfs->root < 0)
+		return rootfs->root;
+	result = mounts_attach(rootfs->root, rootfs->original, ERROR_CONTAINER, err);
+	if (empty)
+		return result;
+	for (size_t i = 0; i < config->mounts.count && result == 0; i++)
+		result = rootfs_mount(rootfs, i, err);
+	if (result == 0 && !has_bound_dev(config))
+		result = make_devices(rootfs->root, config, err);
 	if (result == 0)
-		result = make_devices(copy, config, err);
-	if (result == 0)
-		result = restrict_paths(copy, config, err);
-	if (result == 0)
-		*root = take_fd(&copy);
+		result = restrict_paths(rootfs->root, config, err);
 	return result;
 }
 
-int rootfs_enter(int root, const struct config *config, struct error *err)
+int rootfs_enter(const struct rootfs *rootfs, struct error *err)
 {
+	unsigned long propagation = (unsigned long)rootfs->config->root_propagation;
+
 	/* pivot_root(".", "."): the old root lands on top of the new one, and is then taken away. */
-	if (fchdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
+	if (fchdir(rootfs->root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
 		return error_set(err, ERROR_CONTAINER, errno, "pivot_root");
 	if (umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
 		return error_set(err, ERROR_CONTAINER, errno, "leave the old root");
+	if ((propagation & (MS_SHARED | MS_UNBINDABLE)) && mount(NULL, "/", NULL, propagation, NULL) < 0)
+		return error_set(err, ERROR_CONTAINER, errno, "set the propagation of the root");
 	/* "/" as of now: the descriptor's mount is the root. */
-	if (config->readonlyfs)
-		return mounts_set_flags(root, MS_RDONLY, false, ERROR_CONTAINER, err);
+	if (rootfs->config->readonlyfs)
+		return mounts_set_flags(rootfs->root, MS_RDONLY, false, ERROR_CONTAINER, err);
 	return 0;
 }

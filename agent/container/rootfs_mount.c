@@ -4,14 +4,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
+#include "sys/copy_tree.h"
 #include "sys/mounts.h"
 #include "sys/paths.h"
 
@@ -19,8 +22,8 @@
 static const char *const bind_sources[] = { "/run/coffer/volume/", "/run/coffer/scratch/" };
 
 #define ACCEPTED_FLAGS                                                                                                             \
-	(MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_SYNCHRONOUS | MS_NOATIME | MS_NODIRATIME | MS_RELATIME |                \
-	 MS_STRICTATIME | MS_NOSYMFOLLOW | MS_BIND | MS_REC)
+	(MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_SYNCHRONOUS | MS_DIRSYNC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME |   \
+	 MS_STRICTATIME | MS_LAZYTIME | MS_NOSYMFOLLOW | MS_SILENT | MS_BIND | MS_REC | MS_REMOUNT)
 
 /* Links in the image are not followed here: a fake /proc must not receive what is meant for the real one. */
 static int open_plain_directory(int root, const char *destination, struct error *err)
@@ -41,12 +44,12 @@ static int open_plain_directory(int root, const char *destination, struct error 
 	return take_fd(&target);
 }
 
-static int check_target(int root, int target, const char *destination, struct error *err)
+static int check_target(const struct rootfs *rootfs, int target, const char *destination, struct error *err)
 {
 	struct statfs filesystem;
 	struct stat ours, theirs;
 
-	if (fstat(root, &ours) < 0 || fstat(target, &theirs) < 0 || fstatfs(target, &filesystem) < 0)
+	if (fstat(rootfs->root, &ours) < 0 || fstat(target, &theirs) < 0 || fstatfs(target, &filesystem) < 0)
 		return error_set(err, ERROR_CONTAINER, errno, "look at %s", destination);
 	if (ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino)
 		return error_set(err, ERROR_CONTAINER, EINVAL, "%s is the root itself", destination);
@@ -56,59 +59,102 @@ static int check_target(int root, int target, const char *destination, struct er
 	return 0;
 }
 
-static int mount_new(int root, const struct config_mount *wanted, const char *type, bool plain, struct error *err)
+static int attach(const struct rootfs *rootfs, const struct config_mount *wanted, int mount, int target, struct error *err)
 {
-	fd_auto target = plain ? open_plain_directory(root, wanted->destination, err)
-			       : paths_make_directory(root, wanted->destination, 0755, err);
+	int result = check_target(rootfs, target, wanted->destination, err);
 
-	if (target < 0)
-		return target;
-	int result = check_target(root, target, wanted->destination, err);
-	if (result < 0)
-		return result;
-	/* MS_RDONLY on the mount and not on the file system: /dev is filled after it was mounted. */
-	fd_auto mount = mounts_new(type, wanted->source && wanted->source[0] ? wanted->source : type,
-				   (unsigned long)wanted->flags & ~MS_RDONLY, wanted->data && wanted->data[0] ? wanted->data : NULL,
-				   ERROR_CONTAINER, err);
-	if (mount < 0)
-		return mount;
-	result = mounts_set_flags(mount, (unsigned long)wanted->flags & MS_RDONLY, false, ERROR_CONTAINER, err);
 	return result < 0 ? result : mounts_attach(mount, target, ERROR_CONTAINER, err);
 }
 
-static int mount_proc(int root, const struct config_mount *wanted, struct error *err)
+static int mount_new(const struct rootfs *rootfs, const struct config_mount *wanted, const char *type, bool plain, const char *data,
+		     struct error *err)
 {
-	return mount_new(root, wanted, "proc", true, err);
+	fd_auto target = plain ? open_plain_directory(rootfs->root, wanted->destination, err)
+			       : paths_make_directory(rootfs->root, wanted->destination, 0755, err);
+
+	if (target < 0)
+		return target;
+	/* MS_RDONLY on the mount and not on the file system: /dev is filled after it was mounted. */
+	fd_auto mount = mounts_new(type, wanted->source && wanted->source[0] ? wanted->source : type,
+				   (unsigned long)wanted->flags & ~MS_RDONLY, data && data[0] ? data : NULL, ERROR_CONTAINER, err);
+	if (mount < 0)
+		return mount;
+	if (wanted->extensions & CONFIG_COPY_UP) {
+		fd_auto from = paths_open(rootfs->root, wanted->destination, O_RDONLY | O_DIRECTORY, err);
+		fd_auto to = openat(mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		if (from < 0 || to < 0)
+			return from < 0 ? from : error_set(err, ERROR_CONTAINER, errno, "open the tmpfs");
+		int copied = copy_tree_into(from, to, err);
+		if (copied < 0)
+			return error_wrap(err, "fill the tmpfs");
+	}
+	int result = mounts_set_flags(mount, (unsigned long)wanted->flags & MS_RDONLY, false, ERROR_CONTAINER, err);
+	return result < 0 ? result : attach(rootfs, wanted, mount, target, err);
 }
 
-static int mount_sysfs(int root, const struct config_mount *wanted, struct error *err)
+static int mount_proc(const struct rootfs *rootfs, const struct config_mount *wanted, struct error *err)
 {
-	return mount_new(root, wanted, "sysfs", true, err);
+	return mount_new(rootfs, wanted, "proc", true, wanted->data, err);
 }
 
-static int mount_tmpfs(int root, const struct config_mount *wanted, struct error *err)
+static int mount_sysfs(const struct rootfs *rootfs, const struct config_mount *wanted, struct error *err)
 {
-	return mount_new(root, wanted, "tmpfs", false, err);
+	return mount_new(rootfs, wanted, "sysfs", true, wanted->data, err);
 }
 
-static int mount_devpts(int root, const struct config_mount *wanted, struct error *err)
+/* The mode of what it covers, unless the options say another. */
+static int mount_tmpfs(const struct rootfs *rootfs, const struct config_mount *wanted, struct error *err)
 {
-	return mount_new(root, wanted, "devpts", false, err);
+	const char *data = wanted->data ? wanted->data : "";
+	char with_mode[4096];
+	struct error ignored;
+	struct stat status;
+	fd_auto covered = paths_open(rootfs->root, wanted->destination, O_PATH | O_DIRECTORY, &ignored);
+
+	if (covered < 0 || strncmp(data, "mode=", 5) == 0 || strstr(data, ",mode=") || fstat(covered, &status) < 0)
+		return mount_new(rootfs, wanted, "tmpfs", false, data, err);
+	if (text_format(with_mode, sizeof(with_mode), "mode=%04o%s%s", status.st_mode & 07777, data[0] ? "," : "", data) < 0)
+		return error_set(err, ERROR_CONTAINER, ENAMETOOLONG, "mount options");
+	return mount_new(rootfs, wanted, "tmpfs", false, with_mode, err);
 }
 
-static int mount_mqueue(int root, const struct config_mount *wanted, struct error *err)
+static int mount_devpts(const struct rootfs *rootfs, const struct config_mount *wanted, struct error *err)
 {
-	return mount_new(root, wanted, "mqueue", false, err);
+	return mount_new(rootfs, wanted, "devpts", false, wanted->data, err);
 }
 
-static int mount_cgroup(int root, const struct config_mount *wanted, struct error *err)
+static int mount_mqueue(const struct rootfs *rootfs, const struct config_mount *wanted, struct error *err)
 {
-	return mount_new(root, wanted, "cgroup2", false, err);
+	return mount_new(rootfs, wanted, "mqueue", false, wanted->data, err);
+}
+
+/*
+ * In a cgroup namespace of its own a container sees its own subtree, and with nsdelegate cannot lift its own limits.  Without one
+ * it is shown the same subtree, and must not write to it.
+ */
+static int mount_cgroup(const struct rootfs *rootfs, const struct config_mount *wanted, struct error *err)
+{
+	if (rootfs->config->namespaces.create & CLONE_NEWCGROUP)
+		return mount_new(rootfs, wanted, "cgroup2", false, wanted->data, err);
+	if (!(wanted->flags & MS_RDONLY))
+		return error_set(err, ERROR_CONTAINER, EPERM, "without NEWCGROUP cgroups are mounted read-only (MS_RDONLY) only");
+	fd_auto source = open(rootfs->cgroup, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (source < 0)
+		return error_set(err, ERROR_CONTAINER, errno, "open the cgroup");
+	fd_auto target = paths_make_directory(rootfs->root, wanted->destination, 0755, err);
+	fd_auto copy = target < 0 ? target : mounts_clone(source, false, ERROR_CONTAINER, err);
+	if (copy < 0)
+		return copy;
+	int result = mounts_set_flags(copy, (unsigned long)wanted->flags, false, ERROR_CONTAINER, err);
+	return result < 0 ? result : attach(rootfs, wanted, copy, target, err);
 }
 
 /* The source below one of the accepted directories, resolved within it. */
-static int open_bind_source(const char *source, struct error *err)
+int rootfs_mount_source(const struct config_mount *wanted, struct error *err)
 {
+	const char *source = wanted->source ? wanted->source : "";
+
 	for (size_t i = 0; i < array_count(bind_sources); i++) {
 		size_t length = strlen(bind_sources[i]);
 
@@ -130,60 +176,57 @@ static int open_bind_source(const char *source, struct error *err)
 			 "a bind mount's source lies below /run/coffer/volume/ID or /run/coffer/scratch/ID");
 }
 
-static int mount_bind(int root, const struct config_mount *wanted, struct error *err)
+static int mount_bind(const struct rootfs *rootfs, const struct config_mount *wanted, struct error *err)
 {
+	size_t index = (size_t)(wanted - (const struct config_mount *)rootfs->config->mounts.items);
+	int source = rootfs->sources[index];
 	struct stat status;
 
-	if (wanted->data && wanted->data[0])
-		return error_set(err, ERROR_CONTAINER, EINVAL, "a bind mount takes no data");
-	fd_auto source = open_bind_source(wanted->source ? wanted->source : "", err);
-	if (source < 0)
-		return source;
 	if (fstat(source, &status) < 0)
 		return error_set(err, ERROR_CONTAINER, errno, "look at the source");
-	fd_auto target = S_ISDIR(status.st_mode) ? paths_make_directory(root, wanted->destination, 0755, err)
-						 : paths_make_file(root, wanted->destination, 0644, err);
+	fd_auto target = S_ISDIR(status.st_mode) ? paths_make_directory(rootfs->root, wanted->destination, 0755, err)
+						 : paths_make_file(rootfs->root, wanted->destination, 0644, err);
 	if (target < 0)
 		return target;
-	int result = check_target(root, target, wanted->destination, err);
-	if (result < 0)
-		return result;
 	bool recursive = (wanted->flags & MS_REC) != 0;
 	fd_auto copy = mounts_clone(source, recursive, ERROR_CONTAINER, err);
 	if (copy < 0)
 		return copy;
+	int result = mounts_set_attributes(copy, 0, mounts_attributes((unsigned long)wanted->cleared_flags), 0, false,
+					   ERROR_CONTAINER, err);
 	/* nodev always: a device node on a volume is the host's. */
-	result = mounts_set_flags(copy, (unsigned long)wanted->flags | MS_NODEV, recursive, ERROR_CONTAINER, err);
-	return result < 0 ? result : mounts_attach(copy, target, ERROR_CONTAINER, err);
+	if (result == 0)
+		result = mounts_set_flags(copy, (unsigned long)wanted->flags | MS_NODEV, recursive, ERROR_CONTAINER, err);
+	return result < 0 ? result : attach(rootfs, wanted, copy, target, err);
 }
 
 static const struct {
 	const char *device;
-	int (*mount)(int root, const struct config_mount *wanted, struct error *err);
+	int (*mount)(const struct rootfs *rootfs, const struct config_mount *wanted, struct error *err);
 } kinds[] = {
 	{ "proc", mount_proc },     { "sysfs", mount_sysfs },   { "tmpfs", mount_tmpfs },    { "devpts", mount_devpts },
 	{ "mqueue", mount_mqueue }, { "cgroup", mount_cgroup }, { "cgroup2", mount_cgroup }, { "bind", mount_bind },
 };
 
-/* libcontainer: each propagation flag is one call of mount(2) on the new mount. */
-static int set_propagation(int root, const struct config_mount *wanted, struct error *err)
+/* libcontainer: each propagation flag is one call of mount(2) on the new mount; rec_attr is one for it and all below. */
+static int set_attributes(int root, const struct config_mount *wanted, struct error *err)
 {
 	const int64_t *flags = wanted->propagation_flags.items;
+	const struct config_attributes *recursive = &wanted->recursive;
 
-	for (size_t i = 0; i < wanted->propagation_flags.count; i++) {
-		struct mount_attr attr = { .propagation = (uint64_t)flags[i] & ~(uint64_t)MS_REC };
-		fd_auto target = paths_open(root, wanted->destination, O_PATH, err);
-
-		if (target < 0)
-			return target;
-		if (syscall(SYS_mount_setattr, target, "", AT_EMPTY_PATH | ((flags[i] & MS_REC) ? AT_RECURSIVE : 0), &attr,
-			    sizeof(attr)) < 0)
-			return error_set(err, ERROR_CONTAINER, errno, "set the propagation of %s", wanted->destination);
-	}
-	return 0;
+	if (!wanted->propagation_flags.count && !recursive->set && !recursive->clear && !recursive->propagation)
+		return 0;
+	fd_auto target = paths_open(root, wanted->destination, O_PATH, err);
+	int result = target < 0 ? target : 0;
+	for (size_t i = 0; i < wanted->propagation_flags.count && result == 0; i++)
+		result = mounts_set_attributes(target, 0, 0, (uint64_t)flags[i] & ~(uint64_t)MS_REC, (flags[i] & MS_REC) != 0,
+					       ERROR_CONTAINER, err);
+	return result < 0 ? result
+			  : mounts_set_attributes(target, recursive->set, recursive->clear,
+						  recursive->propagation & ~(uint64_t)MS_REC, true, ERROR_CONTAINER, err);
 }
 
-int rootfs_mount(int root, const struct config_mount *wanted, struct error *err)
+static int mount_one(const struct rootfs *rootfs, const struct config_mount *wanted, struct error *err)
 {
 	if (wanted->flags & ~(int64_t)ACCEPTED_FLAGS)
 		return error_set(err, ERROR_CONTAINER, EINVAL, "mount flags 0x%llx are not accepted",
@@ -191,10 +234,27 @@ int rootfs_mount(int root, const struct config_mount *wanted, struct error *err)
 	for (size_t i = 0; i < array_count(kinds); i++) {
 		if (strcmp(kinds[i].device, wanted->device) != 0)
 			continue;
-		int result = kinds[i].mount(root, wanted, err);
+		int result = kinds[i].mount(rootfs, wanted, err);
 		if (result == 0)
-			result = set_propagation(root, wanted, err);
+			result = set_attributes(rootfs->root, wanted, err);
 		return result < 0 ? error_wrap(err, "mount %s on %.100s", wanted->device, wanted->destination) : 0;
 	}
 	return error_set(err, ERROR_CONTAINER, ENODEV, "\"%s\" is no kind of mount that this agent makes", wanted->device);
+}
+
+int rootfs_mount(const struct rootfs *rootfs, size_t index, struct error *err)
+{
+	const struct config_mount *wanted = (const struct config_mount *)rootfs->config->mounts.items + index;
+	char key[48];
+
+	snprintf(key, sizeof(key), "mounts[%zu].premount_cmds", index);
+	int result = hooks_run(&wanted->premount, key, NULL, err);
+	if (result == 0)
+		result = mount_one(rootfs, wanted, err);
+	snprintf(key, sizeof(key), "mounts[%zu].postmount_cmds", index);
+	if (result == 0)
+		result = hooks_run(&wanted->postmount, key, NULL, err);
+	if (result < 0 && err->field[0] == '\0')
+		snprintf(err->field, sizeof(err->field), "config.mounts[%zu]", index);
+	return result;
 }

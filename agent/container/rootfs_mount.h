@@ -2,12 +2,15 @@
 #ifndef CONTAINER_ROOTFS_MOUNT_H
 #define CONTAINER_ROOTFS_MOUNT_H
 
-#include "container/config.h"
+#include "container/rootfs.h"
+
+/* What a bind mount's source names, as O_PATH; only volumes and scratches can be named. */
+must_check int rootfs_mount_source(const struct config_mount *wanted, struct error *err);
 
 /*
- * One row of `mounts`, below the root descriptor.  Kinds: proc, sysfs, tmpfs, devpts, mqueue, cgroup2 (and "cgroup", which is the
- * same where the VM has cgroup v2), bind.  proc and sysfs go onto an ordinary directory only, and nothing else onto or into /proc.
+ * Makes mount number `index` of the config, with its commands.  Everything is reached by descriptor: what the image's links and
+ * other containers' renames do meanwhile changes nothing about where it lands.
  */
-must_check int rootfs_mount(int root, const struct config_mount *mount, struct error *err);
+must_check int rootfs_mount(const struct rootfs *rootfs, size_t index, struct error *err);
 
 #endif

@@ -3,42 +3,43 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/keyctl.h>
-#include <linux/close_range.h>
-#include <net/if.h>
-#include <sched.h>
 #include <limits.h>
+#include <linux/capability.h>
+#include <linux/close_range.h>
+#include <linux/keyctl.h>
+#include <linux/magic.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "container/environment.h"
 #include "container/rootfs.h"
+#include "container/sysctl.h"
 #include "container/terminal.h"
 #include "sys/paths.h"
 #include "sys/rights.h"
 
-#define PASSWD_MAX        (1024u * 1024u)
-#define USUAL_DESCRIPTORS 1024u
+#define PASSWD_MAX  (1024u * 1024u)
+#define USUAL_UMASK 022u
 
-static void report(int sync, const struct error *error, int master)
+static void report(const struct stage *stage, enum stage_progress progress, const struct error *error, int master)
 {
-	struct stage_report message = { .failed = error != NULL };
+	struct stage_report message = { .progress = progress };
 
 	if (error)
 		message.error = *error;
 	/* If the worker is gone there is nobody to tell, and nobody who will open the gate. */
-	if (rights_send(sync, &message, sizeof(message), master) < 0)
+	if (rights_send(stage->sync, &message, sizeof(message), master) < 0)
 		_exit(125);
 }
 
@@ -53,41 +54,6 @@ static void wait_for_byte(int socket)
 	while (got < 0 && errno == EINTR);
 	if (got != 1)
 		_exit(125);
-}
-
-static int set_limits(const struct stage *stage, struct error *err)
-{
-	const struct decode_list *list = stage->process->has_rlimits ? &stage->process->rlimits : &stage->config->rlimits;
-	const struct config_rlimit *limits = list->items;
-	struct rlimit descriptors;
-
-	/* The agent's own soft limit is higher than programs that use select() expect. */
-	if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0 && descriptors.rlim_cur > USUAL_DESCRIPTORS) {
-		descriptors.rlim_cur = USUAL_DESCRIPTORS;
-		if (setrlimit(RLIMIT_NOFILE, &descriptors) < 0)
-			return error_set(err, ERROR_CONTAINER, errno, "set the limit of descriptors");
-	}
-
-	for (size_t i = 0; i < list->count; i++) {
-		struct rlimit limit = { .rlim_cur = limits[i].soft, .rlim_max = limits[i].hard };
-
-		if (setrlimit((__rlimit_resource_t)limits[i].type, &limit) < 0)
-			return error_set(err, ERROR_CONTAINER, errno, "set rlimit %d", (int)limits[i].type);
-	}
-	return 0;
-}
-
-static int raise_loopback(struct error *err)
-{
-	struct ifreq request = { .ifr_name = "lo" };
-	fd_auto fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0 || ioctl(fd, SIOCGIFFLAGS, &request) < 0)
-		return error_set(err, ERROR_CONTAINER, errno, "find the loopback interface");
-	request.ifr_flags |= IFF_UP;
-	if (ioctl(fd, SIOCSIFFLAGS, &request) < 0)
-		return error_set(err, ERROR_CONTAINER, errno, "raise the loopback interface");
-	return 0;
 }
 
 static int join_keyring(const struct stage *stage, struct error *err)
@@ -123,24 +89,81 @@ static int open_terminal(const struct stage *stage, int root, int *master, struc
 	return result;
 }
 
-/* The new container's own surroundings. */
-static int make_container(const struct stage *stage, int *master, struct error *err)
+/* A label takes effect at execve.  Written through the agent's own /proc: the container's could be anything (CVE-2019-16884). */
+static int set_apparmor(const struct stage *stage, struct error *err)
 {
-	const struct config *config = stage->config;
-	fd_auto root = -1;
-	int result = 0;
+	const char *profile = stage->process->apparmor_profile ? stage->process->apparmor_profile : stage->config->apparmor_profile;
+	char text[300];
+	struct statfs filesystem;
 
+	if (!profile || !profile[0])
+		return 0;
+	fd_auto fd = openat(stage->proc, "self/attr/apparmor/exec", O_WRONLY | O_CLOEXEC);
+	if (fd >= 0 && (fstatfs(fd, &filesystem) < 0 || filesystem.f_type != PROC_SUPER_MAGIC))
+		return error_set(err, ERROR_CONTAINER, ENODEV, "/proc is not a proc");
+	int length = snprintf(text, sizeof(text), "exec %s", profile);
+	if (fd < 0 || write(fd, text, (size_t)length) != length) {
+		int result = error_set(err, ERROR_CONTAINER, errno, "set the AppArmor profile %.100s", profile);
+
+		snprintf(err->field, sizeof(err->field), "config.apparmor_profile");
+		return result;
+	}
+	return 0;
+}
+
+static int set_names(const struct config *config, struct error *err)
+{
 	if (config->hostname && config->hostname[0] && sethostname(config->hostname, strlen(config->hostname)) < 0)
 		return error_set(err, ERROR_CONTAINER, errno, "set the host name");
-	if (config->clone_flags & CLONE_NEWNET)
-		result = raise_loopback(err);
+	if (config->domainname && config->domainname[0] && setdomainname(config->domainname, strlen(config->domainname)) < 0)
+		return error_set(err, ERROR_CONTAINER, errno, "set the domain name");
+	return 0;
+}
+
+static struct hooks_state describe(const struct stage *stage, const char *status)
+{
+	char pid[16] = "";
+	ssize_t length = readlinkat(stage->proc, "self", pid, sizeof(pid) - 1);
+
+	return (struct hooks_state){
+		.id = stage->id,
+		.version = stage->config->version,
+		.status = status,
+		.root = stage->rootfs,
+		.pid = length > 0 ? (pid_t)strtol(pid, NULL, 10) : 0, /* as the agent counts */
+		.labels = &stage->config->labels,
+	};
+}
+
+static int run_hooks(const struct stage *stage, struct error *err)
+{
+	const struct hooks *hooks = &stage->config->hooks;
+	struct hooks_state state = describe(stage, "creating");
+
+	if (hooks->prestart.count || hooks->create_runtime.count) {
+		report(stage, STAGE_HOOKS, NULL, -1);
+		wait_for_byte(stage->sync);
+	}
+	return hooks_run(&hooks->create_container, "Hooks.createContainer", &state, err);
+}
+
+/* The new container's own surroundings. */
+static int make_container(const struct stage *stage, struct rootfs *rootfs, int *master, struct error *err)
+{
+	const struct config *config = stage->config;
+	int result = set_names(config, err);
+
+	if (result == 0 && ((config->namespaces.create & CLONE_NEWNET) || config->networks.count || config->routes.count))
+		result = network_configure(&config->networks, &config->routes, err);
 	if (result == 0)
-		result = rootfs_prepare(stage->rootfs, config, &root, err);
+		result = sysctl_write(&config->sysctl, stage->proc, err);
+	if (result == 0)
+		result = rootfs_prepare(rootfs, err);
 	if (result == 0 && stage->process->terminal)
-		result = open_terminal(stage, root, master, err);
+		result = open_terminal(stage, rootfs->root, master, err);
 	if (result == 0)
-		result = rootfs_enter(root, config, err);
-	return result;
+		result = run_hooks(stage, err);
+	return result == 0 ? rootfs_enter(rootfs, err) : result;
 }
 
 static int join_container(const struct stage *stage, int *master, struct error *err)
@@ -190,24 +213,41 @@ static int enter_directory(const char *path, struct error *err)
 
 static int prepare(const struct stage *stage, int *master, struct error *err)
 {
+	struct rootfs rootfs = { .path = stage->rootfs, .config = stage->config, .cgroup = stage->cgroup };
+	int result = 0;
+
 	if (setsid() < 0)
 		return error_set(err, ERROR_CONTAINER, errno, "make a session");
-	int result = join_keyring(stage, err);
+	/* A root of a user namespace, which it becomes next, has no access to the agent's directories. */
+	if (stage->rootfs)
+		result = rootfs_open(&rootfs, err);
+	if (result == 0 && !stage->rootfs)
+		result = namespaces_follow(&stage->config->namespaces, stage->target, err);
+	else if (result == 0 && !(stage->config->namespaces.join & CLONE_NEWUSER))
+		result = namespaces_enter_cgroup(&stage->config->namespaces, err);
+	if (result == 0 && ((stage->config->namespaces.create | stage->config->namespaces.join) & CLONE_NEWUSER))
+		result = namespaces_become_root(err);
 	if (result == 0)
-		result = stage->rootfs ? make_container(stage, master, err) : join_container(stage, master, err);
+		result = join_keyring(stage, err);
+	if (result == 0)
+		result = stage->rootfs ? make_container(stage, &rootfs, master, err) : join_container(stage, master, err);
+	if (stage->rootfs)
+		rootfs_close(&rootfs);
+	if (result == 0)
+		result = set_apparmor(stage, err);
+	if (result == 0)
+		result = scheduling_apply(&stage->config->scheduling, err);
 	if (result == 0 && !stage->process->terminal)
 		result = take_standard(stage, err);
-	if (result == 0)
-		result = set_limits(stage, err);
 	if (result == 0)
 		result = enter_directory(stage->process->cwd ? stage->process->cwd : "/", err);
 	return result;
 }
 
-static int become_user(const struct stage *stage, struct error *err)
+static struct privileges wanted_privileges(const struct stage *stage)
 {
 	const struct config_process *process = stage->process;
-	const struct privileges privileges = {
+	struct privileges privileges = {
 		.capabilities = process->has_capabilities ? process->capabilities : stage->config->capabilities,
 		.uid = (uint32_t)process->uid,
 		.gid = (uint32_t)process->gid,
@@ -216,7 +256,17 @@ static int become_user(const struct stage *stage, struct error *err)
 		.no_new_privileges = process->has_no_new_privileges ? process->no_new_privileges : stage->config->no_new_privileges,
 	};
 
-	umask((mode_t)process->umask);
+	/* Without no_new_privs only CAP_SYS_ADMIN may load a filter, and it is loaded last: it need not allow what comes before. */
+	if (stage->seccomp->filter && !privileges.no_new_privileges)
+		privileges.held = (uint64_t)1 << CAP_SYS_ADMIN;
+	return privileges;
+}
+
+static int become_user(const struct stage *stage, const struct privileges *privileges, struct error *err)
+{
+	const struct config_process *process = stage->process;
+
+	umask((mode_t)(process->has_umask ? process->umask : stage->config->has_umask ? stage->config->umask : USUAL_UMASK));
 	for (int fd = 0; fd <= 2 && process->uid != 0 && !process->terminal; fd++) {
 		struct stat status;
 
@@ -224,7 +274,12 @@ static int become_user(const struct stage *stage, struct error *err)
 		if (fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode) && fchown(fd, (uid_t)process->uid, (gid_t)-1) < 0)
 			return error_set(err, ERROR_CONTAINER, errno, "give descriptor %d to the user", fd);
 	}
-	return privileges_drop(&privileges, err);
+	int result = privileges_drop(privileges, err);
+	/* After the user has changed, which clears it. */
+	if (result == 0 && stage->config->parent_death_signal &&
+	    prctl(PR_SET_PDEATHSIG, (unsigned long)stage->config->parent_death_signal) < 0)
+		result = error_set(err, ERROR_CONTAINER, errno, "set the parent's death signal");
+	return result;
 }
 
 /* execvp's search, in the PATH that the process gets, with the error that says most. */
@@ -260,12 +315,38 @@ static const char **terminated(const struct decode_list *list, struct decode_mem
 	return array;
 }
 
+/* The gate is open: what is left of privileges goes, and the program comes. */
+_Noreturn static void run_program(const struct stage *stage, const struct privileges *privileges, const char *const *args,
+				  const char *const *environment)
+{
+	struct hooks_state state = describe(stage, "created");
+	struct error err;
+	int errnum = 0;
+	int result = syscall_filter_load(stage->seccomp, &err);
+
+	if (result == 0)
+		result = privileges_release(privileges, &err);
+	if (result == 0 && stage->rootfs)
+		result = hooks_run(&stage->config->hooks.start_container, "Hooks.startContainer", &state, &err);
+	if (result == 0) {
+		if (stage->program >= 0)
+			execveat(stage->program, "", (char *const *)args, (char *const *)environment, AT_EMPTY_PATH);
+		errnum = stage->program >= 0 ? errno : execute(args, environment);
+		error_set(&err, ERROR_EXEC, errnum, "execute %.200s", args[0]);
+		error_step(&err, "execute the program");
+	}
+	send(stage->gate, &err, sizeof(err), MSG_NOSIGNAL);
+	_exit(errnum == ENOENT ? 127 : 126);
+}
+
 _Noreturn void stage_run(const struct stage *stage)
 {
+	const struct privileges privileges = wanted_privileges(stage);
 	struct decode_memory memory = { 0 };
 	struct error err = { 0 };
 	int master = -1;
 
+	close(stage->worker);
 	prctl(PR_SET_DUMPABLE, 0);
 	wait_for_byte(stage->sync);
 	int result = prepare(stage, &master, &err);
@@ -275,20 +356,16 @@ _Noreturn void stage_run(const struct stage *stage)
 	if (result == 0 && (!environment || !args))
 		result = error_set(&err, ERROR_INTERNAL, ENOMEM, "arguments");
 	if (result == 0)
-		result = become_user(stage, &err);
+		result = become_user(stage, &privileges, &err);
 	/* Nothing of the agent's goes along. */
 	if (result == 0 && close_range(3, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
 		result = error_set(&err, ERROR_CONTAINER, errno, "close descriptors");
 	/* Changing the user made the process dumpable again. */
 	prctl(PR_SET_DUMPABLE, 0);
-	report(stage->sync, result < 0 ? &err : NULL, master);
+	report(stage, result < 0 ? STAGE_FAILED : STAGE_READY, result < 0 ? &err : NULL, master);
 	if (result < 0)
 		_exit(125);
 	close(stage->sync);
 	wait_for_byte(stage->gate);
-	int errnum = execute(args, environment);
-	error_set(&err, ERROR_EXEC, errnum, "execute %.200s", args[0]);
-	error_step(&err, "execute the program");
-	send(stage->gate, &err, sizeof(err), MSG_NOSIGNAL);
-	_exit(errnum == ENOENT ? 127 : 126);
+	run_program(stage, &privileges, args, environment);
 }

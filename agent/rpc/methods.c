@@ -215,6 +215,7 @@ const struct rpc_method rpc_methods[] = {
 	{ "rootfs.create", &params_rootfs, run_rootfs, rpc_results_rootfs, false },
 	{ "rootfs.remove", &params_id, run_rootfs_remove, NULL, false },
 	{ "rootfs.list", &params_none, run_list, rpc_results_rootfs_list, true },
+	{ "sandbox.create", &params_sandbox, run_create, rpc_results_container, false },
 	{ "container.create", &params_container, run_create, rpc_results_container, false },
 	{ "container.start", &params_id, run_start, NULL, false },
 	{ "container.exec", &params_exec, run_exec, rpc_results_exec, false },

@@ -101,6 +101,12 @@ static int check_container(const void *object, struct error *err)
 const struct decode_schema params_container = { container_fields, array_count(container_fields), sizeof(struct params_container),
 						check_container };
 
+static const struct decode_field sandbox_fields[] = {
+	ID(params_container, "id", id),
+	{ FIELD(params_container, "config", DECODE_RAW, config), .flags = DECODE_REQUIRED },
+};
+const struct decode_schema params_sandbox = SCHEMA(sandbox_fields, params_container);
+
 static const struct decode_field exec_fields[] = {
 	ID(params_container, "id", id),
 	ID(params_container, "exec", exec),

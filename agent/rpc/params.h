@@ -69,6 +69,6 @@ struct params_fault {
 };
 
 extern const struct decode_schema params_none, params_shutdown, params_id, params_volume, params_scratch, params_rootfs,
-	params_container, params_exec, params_signal, params_wait, params_resize, params_remove, params_fault;
+	params_container, params_sandbox, params_exec, params_signal, params_wait, params_resize, params_remove, params_fault;
 
 #endif

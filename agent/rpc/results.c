@@ -198,7 +198,8 @@ void rpc_results_containers(struct encode *e, const struct rpc_call *call, const
 
 		encode_open(e, NULL, '{');
 		encode_string(e, "id", object->id);
-		encode_string(e, "rootfs", object->use_count ? object->uses[0]->id : "");
+		encode_string(e, "rootfs", object->use_count && !container->sandbox ? object->uses[0]->id : "");
+		encode_bool(e, "sandbox", container->sandbox);
 		encode_string(e, "state", containers_state(container));
 		encode_process(e, container->first);
 		encode_open(e, "execs", '[');

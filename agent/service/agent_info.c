@@ -77,13 +77,6 @@ static bool is_process(const char *name)
 	return text_read_file(path, text, sizeof(text)) != 0;
 }
 
-static bool is_cgroup(const char *name)
-{
-	char path[300];
-
-	return text_format(path, sizeof(path), CGROUPS_ROOT "/%s/cgroup.procs", name) == 0 && access(path, F_OK) == 0;
-}
-
 static void read_memory(struct agent_info *info)
 {
 	auto_file file = fopen("/proc/self/smaps_rollup", "re");
@@ -114,6 +107,6 @@ void agent_info_read(struct agent_info *info)
 		.keys = count_lines("/proc/keys"),
 		.descriptors = count_entries("/proc/self/fd", is_any),
 		.processes = count_entries("/proc", is_process),
-		.cgroups = count_entries(CGROUPS_ROOT, is_cgroup),
+		.cgroups = cgroups_count(),
 	};
 }

@@ -2,6 +2,7 @@
 #include "service/containers.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,9 +10,13 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "container/launch.h"
 #include "container/oci.h"
+#include "container/validate.h"
+#include "service/container_hooks.h"
+#include "service/joins.h"
 #include "service/storage.h"
 #include "sys/cgroups.h"
 #include "sys/paths.h"
@@ -27,8 +32,9 @@ struct launching {
 	char rootfs[160], cgroup[160];
 	bool exec;
 	bool from_spec; /* config and process have been converted: errors name the spec's fields */
-	pid_t target;
+	int target;     /* pidfd of the container's first process, for an exec; or -1 */
 	int theirs[4];
+	int owners[NAMESPACE_KINDS]; /* pidfds of whose namespaces are joined; or -1 */
 	struct completion completion;
 	struct container_result result;
 };
@@ -43,6 +49,9 @@ static void close_theirs(struct launching *launching)
 static void launching_free(struct launching *launching)
 {
 	close_theirs(launching);
+	close_fd(&launching->target);
+	for (int kind = 0; kind < NAMESPACE_KINDS; kind++)
+		close_fd(&launching->owners[kind]);
 	decode_free(&launching->memory);
 	json_object_put(launching->process_json);
 	free(launching);
@@ -59,6 +68,9 @@ static struct launching *launching_new(struct agent *agent, json_object *process
 	launching->process_json = json_object_get(process);
 	for (int i = 0; i < 4; i++)
 		launching->theirs[i] = -1;
+	for (int kind = 0; kind < NAMESPACE_KINDS; kind++)
+		launching->owners[kind] = -1;
+	launching->target = -1;
 	return launching;
 }
 
@@ -84,7 +96,7 @@ static int launch_work(struct worker *worker, void *context, void *result, struc
 	struct container_result *answer = result;
 	struct launch launch = {
 		.id = launching->container->object.id,
-		.rootfs = launching->exec ? NULL : launching->rootfs,
+		.rootfs = launching->exec ? NULL : launching->rootfs, /* of a sandbox: "" */
 		.config = launching->container->config,
 		.process = &launching->wanted,
 		.cgroup = launching->cgroup,
@@ -97,9 +109,24 @@ static int launch_work(struct worker *worker, void *context, void *result, struc
 	};
 
 	memcpy(launch.standard, launching->theirs, sizeof(launch.standard));
+	/* This process's copy of the config: the numbers mean nothing in any other. */
+	memcpy(launching->container->config->namespaces.owners, launching->owners, sizeof(launching->owners));
 	int outcome = launch_run(&launch, &answer->pid, err);
 	answer->steps = worker->steps;
 	return outcome;
+}
+
+/* The descriptors that the worker needs. */
+static int keep_list(const struct launching *launching, int keep[JOB_KEEP_MAX])
+{
+	int count = 0;
+
+	for (int i = 0; i < 4; i++)
+		keep[count++] = launching->theirs[i];
+	keep[count++] = launching->target;
+	for (int kind = 0; kind < NAMESPACE_KINDS; kind++)
+		keep[count++] = launching->owners[kind];
+	return count;
 }
 
 static void launch_spawned(struct job *job, pid_t pid, int fd)
@@ -142,7 +169,34 @@ static const struct operation_kind exec_kind = {
 	.work = launch_work,
 };
 
+/* Who is born while the list is read may be missed: one round is what "all" means. */
+static int signal_all(const struct container_object *container, int signal, struct error *err)
+{
+	char path[192];
+
+	if (text_format(path, sizeof(path), CGROUPS_ROOT "/%s", container->object.id) < 0)
+		return error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "cgroup");
+	return cgroups_signal(path, signal, err);
+}
+
+/* In a pid namespace of its own the kernel ends the others with the first process; in one that is shared nobody else would. */
+static void first_stopped(struct process *process, bool waited)
+{
+	const struct container_object *container = (const struct container_object *)process->container;
+	struct error err;
+
+	(void)waited;
+	if (!(container->config->namespaces.create & CLONE_NEWPID) && signal_all(container, SIGKILL, &err) < 0)
+		log_warning("%s: %s", container->object.id, err.message);
+}
+
 /* ---- create ---- */
+
+static void sandbox_started(void *context, const struct error *error, const void *result)
+{
+	(void)result;
+	launching_end(context, error);
+}
 
 static void create_done(void *context, const struct error *error, const void *result)
 {
@@ -158,6 +212,12 @@ static void create_done(void *context, const struct error *error, const void *re
 
 		oci_blame(&named);
 		launching_end(launching, &named);
+		return;
+	}
+	if (!error && launching->container->sandbox) {
+		/* Or the gate would not end when the child executes. */
+		close_theirs(launching);
+		process_start(launching->process, (struct completion){ sandbox_started, launching });
 		return;
 	}
 	launching_end(launching, error);
@@ -188,8 +248,27 @@ static int decode_config(struct container_object *container, struct error *err)
 	return 0;
 }
 
+/* A sandbox's process: nothing that the request says, and no rights. */
+static int sandbox_process(struct launching *launching, struct error *err)
+{
+	static const char *const args[] = { "sandbox" };
+
+	if (validate_sandbox(launching->container->config, err) < 0)
+		return error_within(err, "config");
+	launching->wanted = (struct config_process){
+		.args = { (void *)args, array_count(args) },
+		.stdio = CONFIG_STDIO_NULL,
+		.has_capabilities = true,
+		.no_new_privileges = true,
+		.has_no_new_privileges = true,
+	};
+	return 0;
+}
+
 static int decode_process(struct launching *launching, struct error *err)
 {
+	if (launching->container->sandbox)
+		return sandbox_process(launching, err);
 	if (config_decode_process(launching->process_json, &launching->wanted, &launching->memory, err) < 0)
 		return error_within(err, "process");
 	return 0;
@@ -198,28 +277,35 @@ static int decode_process(struct launching *launching, struct error *err)
 static int prepare_create(struct launching *launching, const struct container_create *request, struct object *object,
 			  struct error *err)
 {
-	struct object *rootfs;
-	int result = objects_get(&launching->agent->objects, OBJECT_ROOTFS, request->rootfs, "rootfs", &rootfs, err);
+	struct object *rootfs = NULL;
+	int result = 0;
 
-	if (result == 0)
+	launching->container->sandbox = !request->rootfs;
+	if (request->rootfs)
+		result = objects_get(&launching->agent->objects, OBJECT_ROOTFS, request->rootfs, "rootfs", &rootfs, err);
+	if (result == 0 && rootfs)
 		result = objects_use(object, rootfs, err);
 	if (result == 0)
 		result = take_json(launching, request, err);
 	if (result == 0)
 		result = decode_config(launching->container, err);
 	if (result == 0)
+		result = joins_resolve(launching->agent, object, &launching->container->config->namespaces, launching->owners, err);
+	if (result == 0)
 		result = decode_process(launching, err);
 	if (result < 0 && launching->from_spec)
 		oci_blame(err);
-	if (result == 0 &&
-	    (text_format(launching->rootfs, sizeof(launching->rootfs), STORAGE_ROOTFS_DIRECTORY "/%s", request->rootfs) < 0 ||
-	     text_format(launching->cgroup, sizeof(launching->cgroup), CGROUPS_ROOT "/%s", request->id) < 0))
+	if (result == 0 && ((rootfs && text_format(launching->rootfs, sizeof(launching->rootfs), STORAGE_ROOTFS_DIRECTORY "/%s",
+						   rootfs->id) < 0) ||
+			    text_format(launching->cgroup, sizeof(launching->cgroup), CGROUPS_ROOT "/%s", request->id) < 0))
 		result = error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "container %s", request->id);
 	if (result == 0)
 		result = process_new(launching->agent, object, "", &launching->wanted, launching->theirs, &launching->process, err);
-	if (result == 0)
-		launching->container->first = launching->process;
-	return result;
+	if (result < 0)
+		return result;
+	launching->process->stopped = first_stopped;
+	launching->container->first = launching->process;
+	return 0;
 }
 
 void containers_create(struct agent *agent, const struct container_create *request, struct completion completion)
@@ -246,12 +332,13 @@ void containers_create(struct agent *agent, const struct container_create *reque
 		launching_end(launching, &err);
 		return;
 	}
+	int keep[JOB_KEEP_MAX], keep_count = keep_list(launching, keep);
 	const struct operation_start start = {
 		.kind = &create_kind,
 		.object = object,
 		.request = launching,
-		.keep = launching->theirs,
-		.keep_count = 4,
+		.keep = keep,
+		.keep_count = keep_count,
 		.spawned = launch_spawned,
 		.completion = { create_done, launching },
 	};
@@ -296,6 +383,25 @@ const char *containers_state(const struct container_object *container)
 
 /* ---- start, signal, wait, resize ---- */
 
+struct starting {
+	struct agent *agent;
+	struct container_object *container;
+	struct completion completion;
+};
+
+static void first_started(void *context, const struct error *error, const void *result)
+{
+	struct starting starting = *(struct starting *)context;
+
+	(void)result;
+	free(context);
+	/* With an error the container may be on its way out. */
+	if (error)
+		starting.completion.done(starting.completion.context, error, NULL);
+	else
+		container_hooks_started(starting.agent, starting.container, starting.completion);
+}
+
 void containers_start(struct agent *agent, const char *id, struct completion completion)
 {
 	struct container_object *container;
@@ -304,34 +410,15 @@ void containers_start(struct agent *agent, const char *id, struct completion com
 
 	if (result == 0 && container->object.state != OBJECT_READY)
 		result = error_set(&err, ERROR_STATE, EINVAL, "the container is %s", containers_state(container));
-	if (result < 0)
+	struct starting *starting = result == 0 ? calloc(1, sizeof(*starting)) : NULL;
+	if (result == 0 && !starting)
+		result = error_set(&err, ERROR_INTERNAL, ENOMEM, "container.start");
+	if (result < 0) {
 		completion_fail(&completion, &err);
-	else
-		process_start(container->first, completion);
-}
-
-/* The list of the cgroup may grow while it is read: again, until a round has found nobody new would take for ever; one round is
- * what "all" means. */
-static int signal_all(const struct container_object *container, int signal, struct error *err)
-{
-	char path[192];
-	unsigned long pid;
-
-	if (signal == SIGKILL) {
-		if (text_format(path, sizeof(path), CGROUPS_ROOT "/%s", container->object.id) < 0)
-			return error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "cgroup");
-		return cgroups_write(path, "cgroup.kill", "1", err);
+		return;
 	}
-	if (text_format(path, sizeof(path), CGROUPS_ROOT "/%s/cgroup.procs", container->object.id) < 0)
-		return error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "cgroup");
-	auto_file list = fopen(path, "re");
-	if (!list)
-		return error_set(err, ERROR_CONTAINER, errno, "open %s", path);
-	while (fscanf(list, "%lu", &pid) == 1) {
-		if (pid > 1)
-			kill((pid_t)pid, signal);
-	}
-	return 0;
+	*starting = (struct starting){ agent, container, completion };
+	process_start(container->first, (struct completion){ first_started, starting });
 }
 
 void containers_signal(struct agent *agent, const char *id, const char *exec, int signal, bool all, struct completion completion)
@@ -469,6 +556,8 @@ static int prepare_exec(struct launching *launching, const struct container_exec
 		return result;
 	if (container->object.state != OBJECT_READY || container->first->state != PROCESS_RUNNING)
 		return error_set(err, ERROR_STATE, EINVAL, "the container is %s", containers_state(container));
+	if (container->sandbox)
+		return error_set(err, ERROR_STATE, EINVAL, "a sandbox has no root file system to execute anything from");
 	if (containers_process(launching->agent, request->id, request->exec, &existing, &ignored) == 0) {
 		result = error_set(err, ERROR_EXISTS, EEXIST, "the container has an exec %s", request->exec);
 		snprintf(err->field, sizeof(err->field), "exec");
@@ -481,7 +570,9 @@ static int prepare_exec(struct launching *launching, const struct container_exec
 		return error_set(err, ERROR_BUSY, EAGAIN, "the container has %u execs", count);
 	launching->container = container;
 	launching->exec = true;
-	launching->target = container->first->pid;
+	launching->target = joins_open(container, err);
+	if (launching->target < 0)
+		return launching->target;
 	if (text_format(launching->cgroup, sizeof(launching->cgroup), CGROUPS_ROOT "/%s", request->id) < 0)
 		return error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "container %s", request->id);
 	result = decode_process(launching, err);
@@ -511,12 +602,13 @@ void containers_exec(struct agent *agent, const struct container_exec *request, 
 		launching_end(launching, &err);
 		return;
 	}
+	int keep[JOB_KEEP_MAX], keep_count = keep_list(launching, keep);
 	const struct operation_start start = {
 		.kind = &exec_kind,
 		.object = &launching->container->object,
 		.request = launching,
-		.keep = launching->theirs,
-		.keep_count = 4,
+		.keep = keep,
+		.keep_count = keep_count,
 		.spawned = launch_spawned,
 		.completion = { exec_launched, launching },
 	};
@@ -525,8 +617,29 @@ void containers_exec(struct agent *agent, const struct container_exec *request, 
 
 /* ---- remove ---- */
 
+struct removing {
+	struct agent *agent;
+	struct container_hooks_farewell *farewell;
+	struct completion completion;
+};
+
+static void container_removed(void *context, const struct error *error, const void *result)
+{
+	struct removing removing = *(struct removing *)context;
+
+	(void)result;
+	free(context);
+	if (!error) {
+		container_hooks_stopped(removing.agent, removing.farewell, removing.completion);
+		return;
+	}
+	container_hooks_drop(removing.farewell);
+	removing.completion.done(removing.completion.context, error, NULL);
+}
+
 void containers_remove(struct agent *agent, const char *id, bool force, struct completion completion)
 {
+	struct container_hooks_farewell *farewell = NULL;
 	struct container_object *container;
 	struct error err;
 	int result = find_container(agent, id, &container, &err);
@@ -535,8 +648,17 @@ void containers_remove(struct agent *agent, const char *id, bool force, struct c
 		result = objects_check_removable(&container->object, &err);
 	if (result == 0 && !force && container->object.state == OBJECT_READY && container->first->state == PROCESS_RUNNING)
 		result = error_set(&err, ERROR_STATE, EBUSY, "the container is running");
-	if (result < 0)
+	if (result == 0)
+		result = container_hooks_keep(container, &farewell, &err);
+	struct removing *removing = result == 0 ? calloc(1, sizeof(*removing)) : NULL;
+	if (result == 0 && !removing) {
+		container_hooks_drop(farewell);
+		result = error_set(&err, ERROR_INTERNAL, ENOMEM, "container.remove");
+	}
+	if (result < 0) {
 		completion_fail(&completion, &err);
-	else
-		operation_remove(agent, &create_kind, &container->object, completion);
+		return;
+	}
+	*removing = (struct removing){ agent, farewell, completion };
+	operation_remove(agent, &create_kind, &container->object, (struct completion){ container_removed, removing });
 }

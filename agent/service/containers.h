@@ -7,7 +7,8 @@
 /* Containers and the processes in them.  Requests must live until their completion. */
 
 struct container_object {
-	struct object object; /* uses: the root file system */
+	struct object object; /* uses: the root file system, first, unless it is a sandbox; containers whose namespaces it joins */
+	bool sandbox;
 	struct process *first;
 	struct process *execs;
 	/* The decoded config, kept since an exec gets the container's restrictions: owned, with the JSON that it points into. */
@@ -17,8 +18,8 @@ struct container_object {
 };
 
 struct container_create {
-	const char *id, *rootfs;
-	json_object *config; /* a reference is taken for as long as the container lives */
+	const char *id, *rootfs; /* rootfs NULL: a sandbox, and process too */
+	json_object *config;     /* a reference is taken for as long as the container lives */
 	json_object *process;
 	json_object *spec; /* an OCI runtime spec in place of both, which are NULL then */
 	const char *stdio; /* of a spec's process; NULL: as if the process did not say */
@@ -34,6 +35,7 @@ struct container_exec {
 	json_object *process;
 };
 
+/* A sandbox runs when it has been created; a container waits for containers_start. */
 void containers_create(struct agent *agent, const struct container_create *request, struct completion completion);
 void containers_start(struct agent *agent, const char *id, struct completion completion);
 /* Completion: struct container_result, when the program has been executed. */

@@ -29,10 +29,13 @@ static int copy_file(int from, int to, const char *name, const struct stat *stat
 			return error_set(err, ERROR_INTERNAL, done < 0 ? errno : EIO, "copy %s", name);
 		left -= done;
 	}
+	/* The owner first: chown takes set-id bits away; and the mode again, since the umask has had its part in it. */
+	if (fchown(out, status->st_uid, status->st_gid) < 0 || fchmod(out, status->st_mode & 07777) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "set the owner of %s", name);
 	return 0;
 }
 
-static int copy_link(int from, int to, const char *name, struct error *err)
+static int copy_link(int from, int to, const char *name, const struct stat *status, struct error *err)
 {
 	char target[PATH_MAX];
 	ssize_t length = readlinkat(from, name, target, sizeof(target) - 1);
@@ -40,7 +43,9 @@ static int copy_link(int from, int to, const char *name, struct error *err)
 	if (length < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "read the link %s", name);
 	target[length] = '\0';
-	return symlinkat(target, to, name) < 0 ? error_set(err, ERROR_INTERNAL, errno, "copy the link %s", name) : 0;
+	if (symlinkat(target, to, name) < 0 || fchownat(to, name, status->st_uid, status->st_gid, AT_SYMLINK_NOFOLLOW) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "copy the link %s", name);
+	return 0;
 }
 
 static int copy_directory(int from, int to, dev_t device, int depth, struct error *err);
@@ -54,7 +59,7 @@ static int copy_entry(int from, int to, const char *name, dev_t device, int dept
 	if (S_ISREG(status.st_mode))
 		return copy_file(from, to, name, &status, err);
 	if (S_ISLNK(status.st_mode))
-		return copy_link(from, to, name, err);
+		return copy_link(from, to, name, &status, err);
 	if (!S_ISDIR(status.st_mode))
 		return 0;
 	if (mkdirat(to, name, status.st_mode & 07777) < 0 && errno != EEXIST)
@@ -65,6 +70,8 @@ static int copy_entry(int from, int to, const char *name, dev_t device, int dept
 	fd_auto sub_to = openat(to, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (sub_from < 0 || sub_to < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "open the directory %s", name);
+	if (fchown(sub_to, status.st_uid, status.st_gid) < 0 || fchmod(sub_to, status.st_mode & 07777) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "set the owner of %s", name);
 	return copy_directory(sub_from, sub_to, device, depth + 1, err);
 }
 
@@ -84,13 +91,21 @@ static int copy_directory(int from, int to, dev_t device, int depth, struct erro
 	return result;
 }
 
+int copy_tree_into(int from, int to, struct error *err)
+{
+	struct stat status;
+
+	if (fstat(from, &status) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "look at a directory");
+	return copy_directory(from, to, status.st_dev, 0, err);
+}
+
 int copy_tree(const char *from, const char *to, struct error *err)
 {
 	fd_auto source = open(from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	fd_auto target = open(to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct stat status;
 
-	if (source < 0 || target < 0 || fstat(source, &status) < 0)
+	if (source < 0 || target < 0)
 		return error_set(err, ERROR_INTERNAL, errno, "copy %s to %s", from, to);
-	return copy_directory(source, target, status.st_dev, 0, err);
+	return copy_tree_into(source, target, err);
 }

@@ -21,7 +21,7 @@ static const struct {
 	{ MS_NOEXEC, MOUNT_ATTR_NOEXEC }, { MS_NODIRATIME, MOUNT_ATTR_NODIRATIME }, { MS_NOSYMFOLLOW, MOUNT_ATTR_NOSYMFOLLOW },
 };
 
-static uint64_t to_attributes(unsigned long flags)
+uint64_t mounts_attributes(unsigned long flags)
 {
 	uint64_t bits = 0;
 
@@ -78,7 +78,9 @@ int mounts_new(const char *type, const char *source, unsigned long flags, const 
 		return error_set(err, code, errno, "file system %s", type);
 	if (configure(context, FSCONFIG_SET_STRING, "source", source ? source : type) < 0 ||
 	    ((flags & MS_RDONLY) && configure(context, FSCONFIG_SET_FLAG, "ro", NULL) < 0) ||
-	    ((flags & MS_SYNCHRONOUS) && configure(context, FSCONFIG_SET_FLAG, "sync", NULL) < 0))
+	    ((flags & MS_SYNCHRONOUS) && configure(context, FSCONFIG_SET_FLAG, "sync", NULL) < 0) ||
+	    ((flags & MS_DIRSYNC) && configure(context, FSCONFIG_SET_FLAG, "dirsync", NULL) < 0) ||
+	    ((flags & MS_LAZYTIME) && configure(context, FSCONFIG_SET_FLAG, "lazytime", NULL) < 0))
 		return error_set(err, code, errno, "source of %s", type);
 	result = data ? set_data(context, data, code, err) : 0;
 	if (result < 0)
@@ -89,7 +91,7 @@ int mounts_new(const char *type, const char *source, unsigned long flags, const 
 		read_reason(context, reason, sizeof(reason));
 		return error_set(err, code, errnum, "mount %s%s%s", type, reason[0] ? ": " : "", reason);
 	}
-	int mount = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, (unsigned)to_attributes(flags));
+	int mount = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, (unsigned)mounts_attributes(flags));
 	return mount >= 0 ? mount : error_set(err, code, errno, "mount %s", type);
 }
 
@@ -101,17 +103,23 @@ int mounts_clone(int fd, bool recursive, enum error_code code, struct error *err
 	return mount >= 0 ? mount : error_set(err, code, errno, "copy a mount");
 }
 
-int mounts_set_flags(int mount, unsigned long flags, bool recursive, enum error_code code, struct error *err)
+int mounts_set_attributes(int mount, uint64_t set, uint64_t clear, uint64_t propagation, bool recursive, enum error_code code,
+			  struct error *err)
 {
-	struct mount_attr attr = { .attr_set = to_attributes(flags) };
+	struct mount_attr attr = { .attr_set = set, .attr_clr = clear, .propagation = propagation };
 
-	if (flags & (MS_NOATIME | MS_STRICTATIME | MS_RELATIME))
-		attr.attr_clr = MOUNT_ATTR__ATIME;
-	if (!attr.attr_set && !attr.attr_clr)
+	if (!set && !clear && !propagation)
 		return 0;
 	if (syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &attr, sizeof(attr)) < 0)
 		return error_set(err, code, errno, "set mount flags");
 	return 0;
+}
+
+int mounts_set_flags(int mount, unsigned long flags, bool recursive, enum error_code code, struct error *err)
+{
+	uint64_t clear = flags & (MS_NOATIME | MS_STRICTATIME | MS_RELATIME) ? MOUNT_ATTR__ATIME : 0;
+
+	return mounts_set_attributes(mount, mounts_attributes(flags), clear, 0, recursive, code, err);
 }
 
 int mounts_attach(int mount, int target, enum error_code code, struct error *err)

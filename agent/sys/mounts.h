@@ -19,6 +19,11 @@ must_check int mounts_new(const char *type, const char *source, unsigned long fl
 must_check int mounts_clone(int fd, bool recursive, enum error_code code, struct error *err);
 /* Sets the MS_RDONLY, NOSUID, NODEV, NOEXEC, *ATIME bits of a detached or attached mount; of all below it too if `recursive`. */
 must_check int mounts_set_flags(int mount, unsigned long flags, bool recursive, enum error_code code, struct error *err);
+/* MOUNT_ATTR_* bits and a propagation (MS_SHARED, ...; 0: as it is) of a mount, and with `recursive` of all below it. */
+must_check int mounts_set_attributes(int mount, uint64_t set, uint64_t clear, uint64_t propagation, bool recursive,
+				     enum error_code code, struct error *err);
+/* The MOUNT_ATTR_* bits that say what MS_* words say. */
+uint64_t mounts_attributes(unsigned long flags);
 must_check int mounts_attach(int mount, int target, enum error_code code, struct error *err);
 
 /* mount(2) for the agent's own paths. */

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "sys/cgroups.h"
 #include "sys/devmapper.h"
+#include "sys/links.h"
 #include "sys/mounts.h"
 #include "sys/paths.h"
 
@@ -30,8 +31,15 @@ static int undo_tree(const char *name, struct error *err)
 }
 
 static int (*const actions[UNDO_COUNT])(const char *name, struct error *err) = {
-	[UNDO_CLAIM] = undo_nothing,   [UNDO_UMOUNT] = mounts_unmount, [UNDO_DM_REMOVE] = devmapper_remove,
-	[UNDO_RMDIR] = undo_directory, [UNDO_TREE] = undo_tree,        [UNDO_CGROUP] = cgroups_remove,
+	[UNDO_CLAIM] = undo_nothing,
+	[UNDO_UMOUNT] = mounts_unmount,
+	[UNDO_DM_REMOVE] = devmapper_remove,
+	[UNDO_RMDIR] = undo_directory,
+	[UNDO_TREE] = undo_tree,
+	[UNDO_CGROUP] = cgroups_remove,
+	[UNDO_LINK] = links_remove,
+	[UNDO_BRIDGE] = links_remove_bridge,
+	[UNDO_LIMIT] = cgroups_restore,
 };
 
 int rollback_run(const struct undo *undo, struct error *err)

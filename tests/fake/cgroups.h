@@ -8,9 +8,15 @@
 struct fake_cgroups {
 	char written[2048]; /* "file=value\n" of each write */
 	const char *refuse; /* this file's write fails */
-	bool filter_fails;
-	int filtered; /* the descriptor that the device filter was attached to */
-	char removed[256];
+	int refuse_errno;   /* with this; 0: EIO */
+	bool refuse_once;
+	bool filter_fails, v1;
+	int filtered;  /* the descriptor that the device filter was attached to */
+	bool prepared; /* the last rules were those of the preparation */
+	struct {
+		const char *name, *content;
+	} files[8]; /* what can be read */
+	char removed[256], restored[256], entered[256];
 };
 
 extern struct fake_cgroups fake_cgroups;

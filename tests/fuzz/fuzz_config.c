@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* links: agent/container/config.c agent/container/privileges.c agent/container/environment.c */
+/* links: agent/container/config.c agent/container/privileges.c agent/container/resources.c agent/container/environment.c */
 /* fuzz: -max_len=16384 */
 /* The container config and the process object.  The first byte says which of them the rest is. */
 #include "fuzz/fuzz.h"

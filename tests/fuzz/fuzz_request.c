@@ -2,7 +2,7 @@
 /* links: agent/rpc/call.c agent/rpc/methods.c agent/rpc/params.c agent/rpc/request.c agent/rpc/results.c */
 /* links: agent/service/objects.c agent/service/completion.c agent/storage/filesystem.c */
 /* links: agent/volume/volume.c agent/volume/virtual_volume.c agent/volume/raw_block.c */
-/* links: agent/container/config.c agent/container/privileges.c tests/fake/services.c tests/fake/raw_block_parts.c */
+/* links: agent/container/config.c agent/container/privileges.c agent/container/resources.c tests/fake/services.c tests/fake/raw_block_parts.c */
 /* fuzz: -max_len=8192 */
 /*
  * One line of the control port through every front-end step, with services that do nothing: each line gets exactly one answer,

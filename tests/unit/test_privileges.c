@@ -156,8 +156,6 @@ static void what_is_refused(void **state)
 		{ "{\"Allowed\":null}", "Allowed" },
 		/* Sets that the kernel would not take, or would quietly shrink. */
 		{ "{\"Bounding\":[\"CAP_KILL\"],\"Effective\":[\"CAP_KILL\"]}", "Effective" },
-		{ "{\"Bounding\":[\"CAP_KILL\"],\"Permitted\":[\"CAP_KILL\"],\"Ambient\":[\"CAP_KILL\"]}", "Ambient" },
-		{ "{\"Bounding\":[\"CAP_KILL\"],\"Inheritable\":[\"CAP_KILL\"],\"Ambient\":[\"CAP_KILL\"]}", "Ambient" },
 		{ "{\"Permitted\":[\"CAP_KILL\"]}", "Permitted" },
 	};
 

@@ -58,6 +58,7 @@ static void each_kind_does_its_own(void **state)
 	push(UNDO_UMOUNT, "/run/coffer/volume/v");
 	push(UNDO_DM_REMOVE, "coffer-volume-v");
 	push(UNDO_CGROUP, "/sys/fs/cgroup/coffer/c");
+	push(UNDO_LIMIT, "/sys/fs/cgroup/coffer/c/memory.max=max");
 	assert_worked(rollback_run(&undo, &err), &err);
 	assert_int_equal(access("empty", F_OK), -1);
 	assert_int_equal(access("tree", F_OK), -1);
@@ -66,8 +67,9 @@ static void each_kind_does_its_own(void **state)
 	assert_int_equal(fake_devmapper.removed_count, 1);
 	assert_string_equal(fake_devmapper.removed[0], "coffer-volume-v");
 	assert_string_equal(fake_cgroups.removed, "/sys/fs/cgroup/coffer/c");
+	assert_string_equal(fake_cgroups.restored, "/sys/fs/cgroup/coffer/c/memory.max=max");
 	/* The list stays as it was, and may be played again: what is not there has gone. */
-	assert_int_equal(undo.count, 6);
+	assert_int_equal(undo.count, 7);
 	assert_worked(rollback_run(&undo, &err), &err);
 }
 

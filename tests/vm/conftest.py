@@ -10,7 +10,11 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 
-from machine import BUILD, Machine, Pod, coffer, runtime_folder  # noqa: E402
+from machine import BUILD, TOP, Machine, Pod, coffer, runtime_folder  # noqa: E402
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "keys(*names): the keys of a container config whose behaviour this test shows")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -54,3 +58,31 @@ def pod(machine, images, tmp_path_factory):
     yield made
     made.close()
     machine.settles(before)
+
+
+@pytest.fixture(scope="session")
+def debian(runtime, images, tmp_path_factory):
+    """A Debian root file system, on a machine whose image was built with programs for hooks."""
+    folder = tmp_path_factory.mktemp("debian")
+    hooks = folder / "hooks"
+    (hooks / "bin").mkdir(parents=True)
+    busybox = next((BUILD / "packages/busybox-static").rglob("bin/busybox"))
+    for name in ("sh", "cat", "false", "sleep", "env", "date", "readlink"):
+        shutil.copy(busybox, hooks / "bin" / name)
+    # Scripts: busybox would look at the argv[0] that a config gives.
+    for name, text in (("h", "cat > /dev/null"), ("bin/true", "exit 0")):
+        (hooks / name).write_text(f"#!/bin/sh\n{text}\n")
+        (hooks / name).chmod(0o755)
+    (hooks / "hooks-data").write_text("not a program\n")
+    initrd = folder / "initrd"
+    subprocess.run(
+        ["/usr/bin/python3", TOP / "initramfs/build.py", "--agent", BUILD / "coffer-agent", "--pause", BUILD / "pause", "--hooks", hooks,
+         "--kernel", (BUILD / "kernel.name").read_text().strip(), "--cache", BUILD / "initramfs-cache", "--output", initrd],
+        check=True,
+    )  # fmt: skip
+    vm = Machine("debian", initrd=initrd, memory="768M")
+    made = Pod(vm, images(archive=BUILD / "images" / "debian-python3.tar"), folder)
+    yield made
+    made.close()
+    assert "Kernel panic" not in vm.console()
+    vm.stop()

@@ -164,11 +164,10 @@ def test_a_config_that_would_reach_out_is_refused(pod):
     refused("invalid-params", "config.capabilities[0]", capabilities=["CAP_EVERYTHING"])
     refused("invalid-params", "config.mounts[0].flags", mounts=[{**MOUNTS[0], "flags": "ro"}])
     refused("invalid-params", "config.surprise", surprise=1)
-    refused("unsupported-field", "config.sysctl", sysctl={"kernel.domainname": "x"})
-    refused("unsupported-field", "config.Hooks.prestart", Hooks={"prestart": [{"path": "/bin/true"}]})
-    refused("unsupported-field", "config.mounts[0].premount_cmds", mounts=[{**MOUNTS[0], "premount_cmds": [{"path": "/bin/true"}]}])
-    refused("unsupported-field", "config.cgroups.devices", cgroups={"devices": [{"type": 97}]})
-    refused("unsupported-field", "config.namespaces[1].type", namespaces=[{"type": "NEWNS"}, {"type": "NEWUSER"}])
+    refused("invalid-params", "config.sysctl.kernel.ostype", sysctl={"kernel.ostype": "x"})
+    refused("unsupported-field", "config.Hooks.prestart[0].path", Hooks={"prestart": [{"path": "/bin/true"}]})
+    refused("unsupported-field", "config.mounts[0].premount_cmds[0].path", mounts=[{**MOUNTS[0], "premount_cmds": [{"path": "/bin/true"}]}])
+    refused("invalid-params", "config.uid_mappings", hostname=None, namespaces=[{"type": "NEWNS"}, {"type": "NEWUSER"}])
 
 
 def test_a_volume_can_be_bound_into_a_container(pod):
