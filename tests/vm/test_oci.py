@@ -245,6 +245,56 @@ def test_limits(machine, bundle):
     assert result.stdout.split() == [str(32 << 20), "20", "59", "50000", "100000"], result.stderr
 
 
+def test_keys_that_reach_the_kernel(machine, bundle):
+    script = """
+        mkdir /tmp/x 2>&1
+        echo somaxconn $(cat /proc/sys/net/core/somaxconn)
+        echo domain $(cat /proc/sys/kernel/domainname)
+        echo from the container > /dev/kmsg; echo allowed $?
+        (cat /dev/mem) 2>&1 | head -n 1
+        cd /sys/fs/cgroup; echo cgroup $(cat memory.high cpuset.cpus)
+        echo scheduling $(cut -d' ' -f19,41 /proc/self/stat)
+        echo machine $(uname -m)
+        echo uptime $(cut -d. -f1 /proc/uptime)
+        echo seccomp $(grep -c '^Seccomp:.*2' /proc/self/status)
+    """
+    resources = {
+        "devices": [{"allow": False, "access": "rwm"}, {"allow": True, "type": "c", "major": 1, "minor": 11, "access": "rw"}],
+        "unified": {"memory.high": "20971520"},
+        "cpu": {"cpus": "0"},
+    }
+    spec = example("sh", "-c", script, **{
+        "linux.seccomp": {"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"], "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 95}]},
+        "linux.sysctl": {"net.core.somaxconn": "333"},
+        "domainname": "example",
+        "linux.resources": resources,
+        "linux.devices": [{"path": "/dev/kmsg", "type": "c", "major": 1, "minor": 11}, {"path": "/dev/mem", "type": "c", "major": 1, "minor": 1}],
+        "process.scheduler": {"policy": "SCHED_BATCH", "nice": 5},
+        "linux.personality": {"domain": "LINUX32"},
+        "linux.namespaces": EXAMPLE["linux"]["namespaces"] + [{"type": "time"}],
+        "linux.timeOffsets": {"boottime": {"secs": 1000000}},
+    })  # fmt: skip
+    result = run(machine, bundle(spec))
+    assert result.returncode == 0, result.stderr
+    refused_folder, *lines = result.stdout.splitlines()
+    assert "not supported" in refused_folder and "cat: can't open '/dev/mem': Operation not permitted" in lines
+    found = dict(line.split(None, 1) for line in lines)
+    assert (found["somaxconn"], found["domain"], found["allowed"], found["seccomp"]) == ("333", "example", "0", "1")
+    assert found["cgroup"] == "20971520 0" and found["scheduling"] == "5 3" and found["machine"] == "i686" and int(found["uptime"]) >= 1000000
+
+
+def test_user_namespace_and_a_hook_in_the_container(machine, bundle):
+    mapping = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+    spec = example("sh", "-c", "cat /proc/self/uid_map /dev/shm/hooked; id -u", **{
+        "linux.namespaces": EXAMPLE["linux"]["namespaces"] + [{"type": "user"}],
+        "linux.uidMappings": mapping,
+        "linux.gidMappings": mapping,
+        "hooks": {"startContainer": [{"path": "/bin/sh", "args": ["sh", "-c", "echo $0 $H >/dev/shm/hooked", "from", "the"], "env": ["H=hook"], "timeout": 5}]},
+    })  # fmt: skip
+    result = run(machine, bundle(spec))
+    assert result.stdout.split() == ["0", "100000", "65536", "from", "hook", "0"], result.stderr
+
+
 def test_a_root_that_may_be_written(machine, bundle):
     assert run(machine, bundle(example("sh", "-c", "echo x > /etc/x; cat /etc/x", **{"root.readonly": None}))).stdout == "x\n"
 
@@ -451,7 +501,9 @@ def mount(**changes):
     ("process.user.username", "root", REFUSED, "process.user.username"),
     ("process.commandLine", "cmd", REFUSED, "process.commandLine"),
     ("process.capabilities.bounding", ["CAP_X"], INVALID, "process.capabilities.bounding[0]"),
-    ("process.capabilities.ambient", ["CAP_CHOWN"], INVALID, "process.capabilities.ambient"),
+    ("process.capabilities.effective", ["CAP_CHOWN"], INVALID, "process.capabilities.effective"),
+    ("linux.sysctl", {"kernel.core_pattern": "x"}, INVALID, "linux.sysctl.kernel.core_pattern"),
+    ("linux.seccomp", {"defaultAction": "SCMP_ACT_NOTIFY"}, REFUSED, "linux.seccomp.defaultAction"),
     ("process.rlimits", [{"type": "RLIMIT_X", "hard": 1, "soft": 1}], INVALID, "process.rlimits[0].type"),
     ("process.rlimits", [{"type": "RLIMIT_CPU", "hard": 1, "soft": 2}], INVALID, "process.rlimits[0].soft"),
     ("windows", {"layerFolders": ["x"]}, REFUSED, "windows"),
