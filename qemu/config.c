@@ -117,7 +117,7 @@ static int check_utf8(const char *text, struct error *err)
 	return result < 0 ? fail_set(err, EILSEQ, "'%s' is not UTF-8, and JSON carries nothing else", text) : 0;
 }
 
-static int check_texts(const struct options *options, struct error *err)
+int config_check_texts(const struct options *options, struct error *err)
 {
 	int result = options->cwd ? check_utf8(options->cwd, err) : 0;
 
@@ -196,7 +196,7 @@ static int write_user(struct encode *e, const char *user, struct error *err)
 int config_process(struct encode *e, const struct options *options, bool log, struct error *err)
 {
 	unsigned width, height;
-	int result = check_texts(options, err);
+	int result = config_check_texts(options, err);
 
 	if (result < 0)
 		return result;

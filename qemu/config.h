@@ -13,6 +13,9 @@
  */
 must_check int config_write(struct encode *e, const struct options *options, const char *id, struct error *err);
 
+/* Are arguments, variables and working folder UTF-8, which JSON needs? */
+must_check int config_check_texts(const struct options *options, struct error *err);
+
 /* Writes the member "process".  `log`: its output is kept by the agent instead of being streamed. */
 must_check int config_process(struct encode *e, const struct options *options, bool log, struct error *err);
 

@@ -251,7 +251,9 @@ static int write_spec(struct run *run, struct encode *e, struct error *err)
 	char binds[COFFER_ID_MAX + 1];
 
 	snprintf(binds, sizeof(binds), "%s-" MADE_BINDS_ENDING, run->tag);
-	int result = bundle_text(&run->bundle, binds, run->options->rest_count ? run->options->rest : NULL, &text, err);
+	int result = config_check_texts(run->options, err);
+	if (result == 0)
+		result = bundle_text(&run->bundle, binds, run->options->rest_count ? run->options->rest : NULL, &text, err);
 	if (result == 0)
 		encode_raw(e, "spec", buf_bytes(&text), buf_length(&text));
 	if (result == 0 && run->options->detach)
@@ -488,7 +490,7 @@ int run_run(const struct options *options, struct error *err)
 
 	bundle_close(&run.bundle);
 	if (run.has_throwaway)
-		throwaway_stop(run.tag);
+		throwaway_stop(run.tag, run.vm.name[0] != '\0');
 	close_fd(&run.interrupt);
 	return result;
 }

@@ -37,10 +37,11 @@ int throwaway_start(const char *name, int interrupt, struct error *err)
 	return run_self("start", name, NULL, "start a VM for this run", interrupt, err);
 }
 
-void throwaway_stop(const char *name)
+void throwaway_stop(const char *name, bool started)
 {
 	struct error why;
 
-	if (run_self("stop", name, "--force", "stop the VM of this run", -1, &why) < 0)
+	/* A start that failed has cleaned up after itself, unless it was killed half-way. */
+	if (run_self("stop", name, "--force", "stop the VM of this run", -1, &why) < 0 && started)
 		fprintf(stderr, "coffer: the VM %s may be left: %s\n", name, why.message);
 }

@@ -132,7 +132,7 @@ static const struct oci_table_row process_rows[] = {
 	ROW("env", OCI_STRINGS, "env", .max = COFFER_STRING_MAX - 1, .most = COFFER_ARGS_MAX),
 	ROW("cwd", OCI_STRING, "cwd", .flags = OCI_REQUIRED | OCI_NONEMPTY),
 	ROW("capabilities", OCI_OBJECT, "capabilities", .place = OCI_CONFIG, .table = &capability_table),
-	ROW("rlimits", OCI_LIST, "rlimits", .place = OCI_CONFIG, .table = &limit_table, .unique = "type"),
+	ROW("rlimits", OCI_LIST, "rlimits", .place = OCI_CONFIG, .table = &limit_table, .most = RLIM_NLIMITS, .unique = "type"),
 	ROW("noNewPrivileges", OCI_BOOL, "no_new_privileges", .place = OCI_CONFIG),
 	ROW("apparmorProfile", OCI_STRING, "apparmor_profile", .place = OCI_CONFIG),
 	ROW("oomScoreAdj", OCI_INT, "oom_score_adj", .place = OCI_CONFIG, .min = -1000, .max = 1000),
@@ -276,7 +276,7 @@ static const struct oci_table_row linux_rows[] = {
 	ROW("sysctl", OCI_TEXTS, "sysctl", .max = 4096),
 	ROW("resources", OCI_OBJECT, NULL, .place = OCI_CGROUP, .table = &oci_resources_table),
 	ROW("cgroupsPath", OCI_STRING, NULL), /* the agent names the cgroup */
-	ROW("namespaces", OCI_LIST, "namespaces", .table = &namespace_table, .unique = "type"),
+	ROW("namespaces", OCI_LIST, "namespaces", .table = &namespace_table, .most = 16, .unique = "type"),
 	ROW("devices", OCI_LIST, "devices", .table = &oci_resources_device_table, .finish = oci_resources_add_nodes),
 	ROW("netDevices", OCI_OBJECTS, "netDevices", .table = &net_device_table),
 	ROW("seccomp", OCI_OWN, NULL, .table = &oci_seccomp_table, .finish = convert_seccomp),

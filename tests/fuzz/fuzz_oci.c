@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* links: agent/container/oci.c agent/container/oci_table.c agent/container/oci_mounts.c agent/container/oci_resources.c */
 /* links: agent/container/oci_seccomp.c agent/container/oci_blame.c agent/container/config.c agent/container/privileges.c */
+/* links: agent/container/resources.c agent/container/validate.c agent/container/hooks.c agent/container/namespaces.c */
+/* links: agent/container/network.c agent/container/scheduling.c agent/container/syscall_filter.c agent/container/sysctl.c */
+/* links: agent/sys/links.c agent/sys/netlink.c agent/sys/libraries.c agent/sys/paths.c tests/fake/modules.c */
 /* fuzz: -max_len=16384 */
 /* An OCI runtime spec, converted, and the results decoded as those of a request are. */
 #include "fuzz/fuzz.h"
