@@ -147,6 +147,16 @@ static int run_hooks(const struct stage *stage, struct error *err)
 	return hooks_run(&hooks->create_container, "Hooks.createContainer", &state, err);
 }
 
+/* Now, since the root may be read-only later. */
+static int make_working_directory(const struct stage *stage, int root, struct error *err)
+{
+	fd_auto directory = paths_make_directory(root, stage->process->cwd ? stage->process->cwd : "/", 0755, err);
+
+	if (directory < 0)
+		snprintf(err->field, sizeof(err->field), "process.cwd");
+	return directory < 0 ? directory : 0;
+}
+
 /* The new container's own surroundings. */
 static int make_container(const struct stage *stage, struct rootfs *rootfs, int *master, struct error *err)
 {
@@ -161,6 +171,8 @@ static int make_container(const struct stage *stage, struct rootfs *rootfs, int 
 		result = rootfs_prepare(rootfs, err);
 	if (result == 0 && stage->process->terminal)
 		result = open_terminal(stage, rootfs->root, master, err);
+	if (result == 0)
+		result = make_working_directory(stage, rootfs->root, err);
 	if (result == 0)
 		result = run_hooks(stage, err);
 	return result == 0 ? rootfs_enter(rootfs, err) : result;

@@ -67,7 +67,7 @@ def debian(runtime, images, tmp_path_factory):
     hooks = folder / "hooks"
     (hooks / "bin").mkdir(parents=True)
     busybox = next((BUILD / "packages/busybox-static").rglob("bin/busybox"))
-    for name in ("sh", "cat", "false", "sleep", "env", "date", "readlink", "stat"):
+    for name in ("sh", "cat", "false", "sleep", "env", "date", "readlink", "stat", "rm", "mv", "mkdir", "ln"):
         shutil.copy(busybox, hooks / "bin" / name)
     # Scripts: busybox would look at the argv[0] that a config gives.
     for name, text in (("h", "cat > /dev/null"), ("bin/true", "exit 0")):

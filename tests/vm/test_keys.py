@@ -48,6 +48,8 @@ def test_the_root_is_the_requests_and_entered_by_pivot_root(pod):
 def test_a_read_only_root(pod):
     mounts = mountinfo(pod, config=config(readonlyfs=True))
     assert "ro" in mounts["/"][0] and "rw" in mounts["/dev/shm"][0]
+    # What the agent makes in it is made before.
+    assert pod.sh("pwd", config=config(readonlyfs=True), cwd="/made/for/this") == "/made/for/this\n"
 
 
 @keys("rootPropagation")
