@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* links: agent/container/config.c agent/container/privileges.c agent/container/resources.c agent/container/environment.c */
+/* links: agent/container/config.c agent/container/privileges.c agent/container/resources.c agent/container/validate.c */
+/* links: agent/container/hooks.c agent/container/namespaces.c agent/container/network.c agent/container/scheduling.c */
+/* links: agent/container/syscall_filter.c agent/container/sysctl.c agent/sys/links.c agent/sys/netlink.c agent/sys/libraries.c */
+/* links: agent/sys/paths.c tests/fake/modules.c */
+/* links: agent/container/environment.c */
 /* fuzz: -max_len=16384 */
 /* The container config and the process object.  The first byte says which of them the rest is. */
 #include "fuzz/fuzz.h"

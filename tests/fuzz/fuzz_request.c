@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* links: agent/container/config.c agent/container/privileges.c agent/container/resources.c agent/container/validate.c */
+/* links: agent/container/hooks.c agent/container/namespaces.c agent/container/network.c agent/container/scheduling.c */
+/* links: agent/container/syscall_filter.c agent/container/sysctl.c agent/sys/links.c agent/sys/netlink.c agent/sys/libraries.c */
+/* links: agent/sys/paths.c tests/fake/modules.c */
 /* links: agent/rpc/call.c agent/rpc/methods.c agent/rpc/params.c agent/rpc/request.c agent/rpc/results.c agent/rpc/life.c */
 /* links: agent/service/objects.c agent/service/completion.c agent/storage/filesystem.c */
 /* links: agent/volume/volume.c agent/volume/virtual_volume.c agent/volume/raw_block.c */
-/* links: agent/container/config.c agent/container/privileges.c agent/container/resources.c tests/fake/services.c tests/fake/raw_block_parts.c */
+/* links: tests/fake/services.c tests/fake/raw_block_parts.c */
 /* fuzz: -max_len=8192 */
 /*
  * One line of the control port through every front-end step, with services that do nothing: each line gets exactly one answer,

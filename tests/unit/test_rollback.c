@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* links: agent/sys/rollback.c agent/sys/paths.c tests/fake/cgroups.c tests/fake/devmapper.c tests/fake/mounts.c */
+/* links: tests/fake/links.c */
 #include "unit/test.h"
 
 #include <sys/stat.h>
@@ -7,6 +8,7 @@
 
 #include "fake/cgroups.h"
 #include "fake/devmapper.h"
+#include "fake/links.h"
 #include "fake/mounts.h"
 #include "sys/paths.h"
 #include "sys/rollback.h"
@@ -21,6 +23,7 @@ static int fresh(void **state)
 	memset(&fake_cgroups, 0, sizeof(fake_cgroups));
 	memset(&fake_devmapper, 0, sizeof(fake_devmapper));
 	memset(&fake_mounts, 0, sizeof(fake_mounts));
+	memset(&fake_links, 0, sizeof(fake_links));
 	memcpy(top + strlen(top) - 6, "XXXXXX", 6);
 	return mkdtemp(top) && chdir(top) == 0 ? 0 : -1;
 }
@@ -58,6 +61,8 @@ static void each_kind_does_its_own(void **state)
 	push(UNDO_UMOUNT, "/run/coffer/volume/v");
 	push(UNDO_DM_REMOVE, "coffer-volume-v");
 	push(UNDO_CGROUP, "/sys/fs/cgroup/coffer/c");
+	push(UNDO_LINK, "veth0");
+	push(UNDO_BRIDGE, "pod0");
 	push(UNDO_LIMIT, "/sys/fs/cgroup/coffer/c/memory.max=max");
 	assert_worked(rollback_run(&undo, &err), &err);
 	assert_int_equal(access("empty", F_OK), -1);
@@ -68,8 +73,10 @@ static void each_kind_does_its_own(void **state)
 	assert_string_equal(fake_devmapper.removed[0], "coffer-volume-v");
 	assert_string_equal(fake_cgroups.removed, "/sys/fs/cgroup/coffer/c");
 	assert_string_equal(fake_cgroups.restored, "/sys/fs/cgroup/coffer/c/memory.max=max");
+	assert_string_equal(fake_links.removed, "veth0");
+	assert_string_equal(fake_links.removed_bridge, "pod0");
 	/* The list stays as it was, and may be played again: what is not there has gone. */
-	assert_int_equal(undo.count, 7);
+	assert_int_equal(undo.count, 9);
 	assert_worked(rollback_run(&undo, &err), &err);
 }
 

@@ -30,7 +30,7 @@ static int clean(void **state)
 	return 0;
 }
 
-static int decode_value(json_object *json)
+static int decode_json(json_object *json)
 {
 	clean(NULL);
 	memset(&t.err, 0, sizeof(t.err));
@@ -44,13 +44,13 @@ static int decode_text(const char *text)
 	json_object *json = NULL;
 	int result = decode_parse(text, strlen(text), &json, &t.err);
 
-	return result < 0 ? result : decode_value(json);
+	return result < 0 ? result : decode_json(json);
 }
 
 /* As volume.attach does it; `source` replaces the volume's, when it is not NULL. */
 static int answer(json_object *json, const char *source)
 {
-	int result = decode_value(json);
+	int result = decode_json(json);
 
 	if (result < 0)
 		return result;
@@ -410,18 +410,18 @@ static void other_strings_that_are_no_volume(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < array_count(strings); i++) {
-		check_row(decode_value(json_object_new_string(strings[i])) < 0, "accepted: %s", strings[i]);
+		check_row(decode_json(json_object_new_string(strings[i])) < 0, "accepted: %s", strings[i]);
 		check_row(t.err.code == ERROR_PARAMS, "%s: %s", strings[i], error_wire_name(t.err.code));
 	}
-	assert_true(decode_value(json_object_new_int(5)) < 0);
-	assert_true(decode_value(json_object_new_array()) < 0);
-	assert_true(decode_value(json_object_new_boolean(1)) < 0);
+	assert_true(decode_json(json_object_new_int(5)) < 0);
+	assert_true(decode_json(json_object_new_array()) < 0);
+	assert_true(decode_json(json_object_new_boolean(1)) < 0);
 }
 
 static void a_nul_in_the_string_does_not_end_it(void **state)
 {
 	(void)state;
-	assert_true(decode_value(json_object_new_string_len("e30=\0e30", 8)) < 0);
+	assert_true(decode_json(json_object_new_string_len("e30=\0e30", 8)) < 0);
 }
 
 int main(void)

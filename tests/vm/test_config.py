@@ -12,7 +12,7 @@ from machine import MOUNTS, TOP, Refused, config
 
 HERE = pathlib.Path(__file__).resolve().parent
 KEYS = [line for line in (TOP / "tests/data/config-keys.txt").read_text().splitlines() if not line.startswith("#")]
-CONFIGS = TOP / "tests/data/configs"
+DATA = TOP / "tests/data"
 
 
 def shown():
@@ -74,9 +74,9 @@ def walk(value, path=""):
             yield from walk(element, f"{path}[]")
 
 
-@pytest.mark.parametrize("name", ["2016", "2019", "runc-1.1.5-state"])
+@pytest.mark.parametrize("name", ["libcontainer-2016", "libcontainer-2019", "runc-1.1.5-state"])
 def test_the_list_of_keys_is_complete(name):
-    document = json.loads((CONFIGS / f"{name}.json").read_text())
+    document = json.loads((DATA / f"{name}.json").read_text())
     found = {re.sub(r"^Hooks\.\w+\[\]", "Hooks.*[]", key).replace("postmount_cmds[]", "premount_cmds[]") for key in walk(document.get("config", document))}
     assert not found - set(KEYS)
 
@@ -121,16 +121,16 @@ def test_a_refusal_names_field_and_reason(pod, key):
 
 def test_runcs_own_state_runs_unchanged(debian):
     """state.json of Debian's runc 1.1.5, as runc wrote it."""
-    state = json.loads((CONFIGS / "runc-1.1.5-state.json").read_text())
+    state = json.loads((DATA / "runc-1.1.5-state.json").read_text())
     out = debian.sh("hostname; grep CapEff /proc/self/status; head -1 /etc/os-release; cat /proc/sys/kernel/hostname; ls /sys/fs/cgroup | grep -c pids.current; wc -c < /proc/keys", config=state["config"])
     lines = out.splitlines()
     assert lines == ["runc", "CapEff:\t0000000020000420", lines[2], "runc", "1", "0"] and "Debian" in lines[2]
 
 
 def adapted(name):
-    """2016.json and 2019.json name things of the machine they were written for, and contradict themselves on purpose; what had to
+    """libcontainer-2016.json and -2019.json name things of the machine they were written for, and contradict themselves on purpose; what had to
     change to run here, and nothing else, stands below."""
-    document = json.loads((CONFIGS / f"{name}.json").read_text())
+    document = json.loads((DATA / f"{name}.json").read_text())
     original = copy.deepcopy(document)
     # No SELinux policy, and no AppArmor profile "p", in this VM.
     document["process_label"] = ""
@@ -158,7 +158,7 @@ def adapted(name):
     return document
 
 
-@pytest.mark.parametrize("name", ["2016", "2019"])
+@pytest.mark.parametrize("name", ["libcontainer-2016", "libcontainer-2019"])
 def test_a_config_with_every_key_runs(debian, name):
     script = "hostname; cat /proc/self/uid_map | tr -s ' '; ls /srv | grep -c bin; ip route 2>/dev/null || cat /proc/net/route | wc -l; cat /proc/sys/net/ipv4/ip_forward | sed s/^/forward/; pwd 2>&1; cat /proc/self/oom_score_adj; ulimit -n; stat -f -c %T /etc; ls /etc/passwd; cat /run/hook 2>/dev/null; stat -c %t:%T /dev/dm-0; touch /x 2>&1"
     code, out, err = debian.run("sh", "-c", script, config=adapted(name))
