@@ -2,7 +2,8 @@
 /* links: agent/rpc/call.c agent/rpc/methods.c agent/rpc/params.c agent/rpc/request.c agent/rpc/results.c agent/rpc/life.c */
 /* links: agent/service/objects.c agent/service/completion.c agent/storage/filesystem.c */
 /* links: agent/volume/volume.c agent/volume/virtual_volume.c agent/volume/raw_block.c */
-/* links: agent/container/config.c agent/container/privileges.c agent/container/resources.c tests/fake/services.c tests/fake/raw_block_parts.c */
+/* links: agent/container/config.c agent/container/privileges.c agent/container/resources.c */
+/* links: tests/fake/services.c tests/fake/raw_block_parts.c */
 /* fuzz: -max_len=8192 */
 /*
  * One line of the control port through every front-end step, with services that do nothing: each line gets exactly one answer,
@@ -15,6 +16,7 @@
 #include "base/scan.h"
 #include "fake/services.h"
 #include "rpc/call.h"
+#include "rpc/life.h"
 
 static void shut_down(struct agent *agent)
 {
@@ -63,6 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	must_hold(!fake_services.closed);
 	must_hold(connection.in_flight == 0 && !connection.state);
 	check_answer();
+	rpc_life_unsubscribe(&connection);
 	buf_free(&fake_services.sent);
 	return 0;
 }
