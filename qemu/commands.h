@@ -18,6 +18,11 @@ int exec_run(const struct options *options, struct error *err);
 int ps_run(const struct options *options, struct error *err);
 int kill_run(const struct options *options, struct error *err);
 int logs_run(const struct options *options, struct error *err);
+int pause_run(const struct options *options, struct error *err);
+int pause_resume(const struct options *options, struct error *err);
+int update_run(const struct options *options, struct error *err);
+int stats_run(const struct options *options, struct error *err);
+int events_run(const struct options *options, struct error *err);
 int remove_run(const struct options *options, struct error *err);
 int image_build(const struct options *options, struct error *err);
 

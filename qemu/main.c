@@ -96,6 +96,10 @@ static const struct options_row kill_rows[] = { FLAG("all", all, "every process 
 
 static const struct options_row logs_rows[] = { FLAG("follow", follow, "go on as more comes") };
 
+static const struct options_row stats_rows[] = { JSON("the object of docs/PROTOCOL.md's container.stats") };
+
+static const struct options_row events_rows[] = { JSON("one object a line") };
+
 static const struct options_row remove_rows[] = { FLAG("force", force, "kill it if it runs") };
 
 static const struct options_row build_rows[] = {
@@ -137,6 +141,15 @@ static const struct options_command commands[] = {
 	  3, false, kill_run, MAIN_FAILURE },
 	{ "logs", "NAME [CONTAINER] [--follow]", "Show a detached container's output; with no container, the agent's log.",
 	  ROWS(logs_rows), 1, 2, false, logs_run, MAIN_FAILURE },
+	{ "stats", "NAME CONTAINER [--json]", "Show what a container uses of processors, memory and disks.", ROWS(stats_rows), 2, 2,
+	  false, stats_run, MAIN_FAILURE },
+	{ "events", "NAME [--json]", "Show what happens to containers, as it happens.", ROWS(events_rows), 1, 1, false, events_run,
+	  MAIN_FAILURE },
+	{ "pause", "NAME CONTAINER", "Make every process of a container stand still.", NO_ROWS, 2, 2, false, pause_run,
+	  MAIN_FAILURE },
+	{ "resume", "NAME CONTAINER", "Let a paused container go on.", NO_ROWS, 2, 2, false, pause_resume, MAIN_FAILURE },
+	{ "update", "NAME CONTAINER JSON|-", "Change the limits of a container: the keys of `cgroups` in docs/CONFIG.md.", NO_ROWS,
+	  3, 3, false, update_run, MAIN_FAILURE },
 	{ "remove", "NAME CONTAINER [--force]", "Remove a container that `coffer run` made, with its disks.", ROWS(remove_rows), 2,
 	  2, false, remove_run, MAIN_FAILURE },
 	{ "image build", "FOLDER|TAR OUT [OPTION]...",

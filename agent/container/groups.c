@@ -222,7 +222,7 @@ int groups_enter(const struct groups *groups, struct error *err)
 
 int groups_leave(const struct groups *groups, struct error *err)
 {
-	return groups->mount < 0 ? 0 : cgroups_enter(groups->mount, "", err);
+	return groups->mount < 0 ? 0 : cgroups_enter(groups->mount, CGROUPS_MOUNT, err);
 }
 
 /* What the kernel says may be given to the owner of a subtree, and the folder itself. */
@@ -249,7 +249,7 @@ static int give_to_owner(const struct groups *groups, const struct resources *re
 int groups_create(const char *path, const struct resources *resources, struct undo *undo, struct groups *groups, struct error *err)
 {
 	struct writing w = { .path = path, .prefix = "config.cgroups", .err = err };
-	struct limits limits;
+	struct limits limits = { 0 };
 	int result = limits_plan(resources, cgroups_version(), &limits, err);
 
 	*groups = (struct groups){ .path = path, .directory = -1, .mount = -1 };
@@ -322,7 +322,7 @@ int groups_update(const char *path, const struct resources *resources, const str
 		  struct error *err)
 {
 	struct writing w = { .path = path, .prefix = "resources", .undo = undo, .err = err };
-	struct limits limits;
+	struct limits limits = { 0 };
 	int result = limits_plan(resources, cgroups_version(), &limits, err);
 
 	if (result < 0)

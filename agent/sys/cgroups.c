@@ -48,11 +48,19 @@ static bool names(const char *hierarchy, const char *controller)
 	return false;
 }
 
+/* What a group's name on v2 has behind the mount: that follows on the hierarchy's folder on v1. */
+static const char *below_mount(const char *group)
+{
+	const char *mount = CGROUPS_MOUNT;
+
+	while (*mount && *group == *mount)
+		mount++, group++;
+	return group;
+}
+
 static int hierarchy_path(const char *hierarchy, const char *group, char *path, size_t size, struct error *err)
 {
-	const char *below = strncmp(group, CGROUPS_MOUNT, strlen(CGROUPS_MOUNT)) == 0 ? group + strlen(CGROUPS_MOUNT) : group;
-
-	if (text_format(path, size, CGROUPS_MOUNT "/%s%s", hierarchy, below) < 0)
+	if (text_format(path, size, CGROUPS_MOUNT "/%s%s", hierarchy, below_mount(group)) < 0)
 		return error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "cgroup");
 	return 0;
 }
@@ -205,7 +213,7 @@ static int fill_cpuset(const char *path, struct error *err)
 static int make_in_hierarchy(size_t i, const char *group, struct error *err)
 {
 	char path[PATH_SIZE];
-	int result = hierarchy_path(hierarchies[i], "", path, sizeof(path), err);
+	int result = hierarchy_path(hierarchies[i], CGROUPS_MOUNT, path, sizeof(path), err);
 
 	if (result < 0)
 		return result;
@@ -235,7 +243,7 @@ static int mount_v1(struct error *err)
 		available(hierarchies[i], list, options, sizeof(options));
 		if (!options[0])
 			continue;
-		result = hierarchy_path(hierarchies[i], "", path, sizeof(path), err);
+		result = hierarchy_path(hierarchies[i], CGROUPS_MOUNT, path, sizeof(path), err);
 		if (result < 0)
 			return result;
 		if (mkdir(path, 0755) < 0 || mount("cgroup", path, "cgroup", MS_NOSUID | MS_NODEV | MS_NOEXEC, options) < 0)
@@ -269,13 +277,12 @@ int cgroups_make(const char *group, struct error *err)
 
 int cgroups_enter(int mount, const char *group, struct error *err)
 {
-	const char *below = strncmp(group, CGROUPS_MOUNT, strlen(CGROUPS_MOUNT)) == 0 ? group + strlen(CGROUPS_MOUNT) : group;
 	char file[PATH_SIZE];
 
 	for (size_t i = 0; i < array_count(hierarchies); i++) {
 		if (faccessat(mount, hierarchies[i], F_OK, 0) < 0 && errno == ENOENT && i != DEVICES && i != FREEZER)
 			continue; /* the kernel has no such controller */
-		if (text_format(file, sizeof(file), "%s%s/cgroup.procs", hierarchies[i], below) < 0)
+		if (text_format(file, sizeof(file), "%s%s/cgroup.procs", hierarchies[i], below_mount(group)) < 0)
 			return error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "cgroup");
 		fd_auto fd = openat(mount, file, O_WRONLY | O_CLOEXEC);
 		if (fd < 0 || write(fd, "0", 1) < 0)

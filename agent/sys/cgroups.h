@@ -36,7 +36,7 @@ must_check int cgroups_restore(const char *record, struct error *err);
 /* Makes the group: -EEXIST when there is one.  On v1 in every hierarchy, with the parent's CPUs and memory nodes. */
 must_check int cgroups_make(const char *group, struct error *err);
 /*
- * v1: moves the calling process into the group, in every hierarchy; "" is the root of each.  `mount` is a descriptor of
+ * v1: moves the calling process into the group, in every hierarchy; CGROUPS_MOUNT is the root of each.  `mount` is a descriptor of
  * CGROUPS_MOUNT, which still leads there when the process has joined the mount namespace of a container.
  */
 must_check int cgroups_enter(int mount, const char *group, struct error *err);

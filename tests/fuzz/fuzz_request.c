@@ -19,6 +19,7 @@
 #include "base/scan.h"
 #include "fake/services.h"
 #include "rpc/call.h"
+#include "rpc/life.h"
 
 static void shut_down(struct agent *agent)
 {
@@ -67,6 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	must_hold(!fake_services.closed);
 	must_hold(connection.in_flight == 0 && !connection.state);
 	check_answer();
+	rpc_life_unsubscribe(&connection);
 	buf_free(&fake_services.sent);
 	return 0;
 }

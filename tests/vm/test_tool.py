@@ -88,6 +88,37 @@ def test_exec_ps_kill_logs(machine, images, scratch):
     assert "serves" in coffer("vm", "console", machine.name)
 
 
+def test_the_life_of_a_container(machine, images, scratch):
+    with subprocess.Popen([COFFER, "events", machine.name], stdout=subprocess.PIPE, text=True) as plain, subprocess.Popen(
+        [COFFER, "events", machine.name, "--json"], stdout=subprocess.PIPE, text=True
+    ) as parsed:
+        time.sleep(1)
+        assert run(machine, images, scratch, "sleep", "1000", options=["--id", "lived", "--detach"], input="").returncode == 0
+        coffer("pause", machine.name, "lived")
+        listed = json.loads(coffer("ps", machine.name, "--json"))
+        assert [each["state"] for each in listed if each["id"] == "lived"] == ["paused"]
+        coffer("update", machine.name, "lived", '{"pids_limit": 17}')
+        coffer("update", machine.name, "lived", "-", input='{"memory":\n 67108864}')
+        stats = json.loads(coffer("stats", machine.name, "lived", "--json"))
+        assert stats["pids"] == {"current": 1, "limit": 17} and stats["memory"]["limit"] == 67108864
+        text = coffer("stats", machine.name, "lived")
+        assert "of 64 MiB" in text and "pids    1 of 17" in text, text
+        result = coffer("update", machine.name, "lived", '{"memory": "1G"}', check=False)
+        assert result.returncode == 1 and "resources.memory" in result.stderr
+        result = coffer("update", machine.name, "lived", "[]", check=False)
+        assert result.returncode == 1 and "must be a JSON object" in result.stderr
+        coffer("resume", machine.name, "lived")
+        assert coffer("resume", machine.name, "lived", check=False).returncode == 1
+        coffer("remove", machine.name, "lived", "--force")
+        wanted = ["created", "started", "paused", "resumed", "exited", "removed"]
+        lines = [plain.stdout.readline() for _ in wanted]
+        assert [line.split()[3] for line in lines] == wanted and all(line.split()[2] == "lived" for line in lines)
+        assert "code 137 signal 9" in lines[4]
+        assert [json.loads(parsed.stdout.readline())["event"] for _ in wanted] == wanted
+        plain.terminate()
+        parsed.terminate()
+
+
 def test_an_interrupted_run_undoes_what_it_made(machine, images, scratch):
     with subprocess.Popen(
         [COFFER, "run", machine.name, "--image", images(), "--scratch", scratch, "--", "sh", "-c", "echo up; sleep 1000"],
