@@ -61,17 +61,12 @@ static void add_usual(struct device_filter *filter)
 int device_filter_make(const struct resources *resources, struct device_filter *filter, struct error *err)
 {
 	static const bool yes = true, no = false;
-	size_t most = resources ? resources->devices.count + resources->allowed_devices.count + resources->denied_devices.count : 0;
+	size_t most = resources->devices.count + resources->allowed_devices.count + resources->denied_devices.count;
 
 	filter->count = 0;
 	filter->rules = calloc(most + array_count(usual) + 1, sizeof(*filter->rules));
 	if (!filter->rules)
 		return error_set(err, ERROR_INTERNAL, ENOMEM, "device rules");
-	if (!resources) {
-		filter->rules[filter->count++] = (struct device_filter_rule){ 'a', -1, -1, DEVICE_FILTER_MKNOD, true };
-		add_usual(filter);
-		return 0;
-	}
 	/* `devices` outranks the older three keys, as in libcontainer. */
 	if (resources->devices.count > 0) {
 		add_list(filter, &resources->devices, NULL);

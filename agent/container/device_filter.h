@@ -31,11 +31,7 @@ struct device_filter {
 	size_t count;
 };
 
-/*
- * The rules that the config means, in order.  To be freed.  `resources` NULL: what holds while the agent's own code prepares a
- * container: any node can be made, since the config's nodes need not be ones that the container may open, and the usual ones
- * opened.
- */
+/* The rules that the config means, in order.  To be freed. */
 must_check int device_filter_make(const struct resources *resources, struct device_filter *filter, struct error *err);
 void device_filter_free(struct device_filter *filter);
 

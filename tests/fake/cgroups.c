@@ -77,9 +77,8 @@ int cgroups_restore(const char *record, struct error *err)
 
 int device_filter_make(const struct resources *resources, struct device_filter *filter, struct error *err)
 {
-	(void)err;
+	(void)resources, (void)err;
 	memset(filter, 0, sizeof(*filter));
-	fake_cgroups.prepared = !resources;
 	return 0;
 }
 

@@ -12,7 +12,6 @@ struct fake_cgroups {
 	bool refuse_once;
 	bool filter_fails, v1;
 	int filtered;  /* the descriptor that the device filter was attached to */
-	bool prepared; /* the last rules were those of the preparation */
 	struct {
 		const char *name, *content;
 	} files[8]; /* what can be read */

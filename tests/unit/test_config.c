@@ -627,7 +627,7 @@ static void process_defaults(void **state)
 {
 	(void)state;
 	assert_worked(process_with(""), &t.err);
-	assert_int_equal(t.process.umask, 022);
+	assert_false(t.process.has_umask); /* the config's, or 022 */
 	assert_int_equal(t.process.stdio, CONFIG_STDIO_STREAM);
 	assert_false(t.process.has_capabilities || t.process.has_rlimits || t.process.has_no_new_privileges ||
 		     t.process.has_oom_score_adj);

@@ -250,12 +250,6 @@ static void without_rules_a_short_list(void **state)
 	assert_true(by_rules(&filter, 'c', 1, 3, 7) && by_rules(&filter, 'c', 136, 7, 7));
 	assert_false(by_rules(&filter, 'c', 1, 1, 1) || by_rules(&filter, 'b', 254, 0, 1) || by_rules(&filter, 'c', 10, 236, 1));
 	device_filter_free(&filter);
-	/* While the agent prepares: any node can be made. */
-	assert_worked(device_filter_make(NULL, &filter, &err), &err);
-	check_program(&filter, "preparation");
-	assert_true(by_rules(&filter, 'b', 254, 0, DEVICE_FILTER_MKNOD) && by_rules(&filter, 'c', 5, 2, 7));
-	assert_false(by_rules(&filter, 'b', 254, 0, DEVICE_FILTER_READ) || by_rules(&filter, 'c', 1, 1, DEVICE_FILTER_WRITE));
-	device_filter_free(&filter);
 }
 
 static void the_older_keys(void **state)

@@ -185,6 +185,7 @@ def test_devices_without_rules(pod):
     assert found == {"null": "rwm", "zero": "rwm", "full": "rwm", "random": "rwm", "kmsg": "", "disk": "", "mem": ""}
 
 
+@pytest.mark.keys(*(f"cgroups.devices[].{key}" for key in ("type", "major", "minor", "permissions", "allow")))
 def test_devices_by_rules_in_order(pod):
     found = reach(pod, {"devices": [DENY_ALL, rule("c", 1, 5, "rwm"), rule("c", 1, 7, "rm"), rule("b", -1, -1, "m")]})
     assert found["zero"] == "rwm" and found["full"] == "rm" and found["disk"] == "m"
@@ -214,6 +215,7 @@ def test_a_device_out_of_a_wider_rule(pod, version):
     assert found["zero"] == "rwm" and found["full"] == ""
 
 
+@pytest.mark.keys("cgroups.allow_all_devices", "cgroups.denied_devices", *(f"cgroups.allowed_devices[].{key}" for key in ("type", "major", "minor", "permissions", "allow")))
 def test_the_three_older_keys(pod):
     zero, full = rule("c", 1, 5, "rwm", False), rule("c", 1, 7, "rwm", False)
     found = reach(pod, {"allow_all_devices": False, "allowed_devices": [zero]})
@@ -227,6 +229,7 @@ def test_the_three_older_keys(pod):
     assert found["zero"] == ""
 
 
+@pytest.mark.keys(*(f"cgroups.{key}[].{member}" for key in ("devices", "allowed_devices") for member in ("path", "file_mode", "uid", "gid")))
 def test_what_runc_writes(pod, version):
     """The `cgroups` of a default container of runc 1.1.5, as it is, and of two golden configs with what the version has not taken out."""
     state = json.loads((TOP / "tests/data/runc-1.1.5-state.json").read_text())["config"]["cgroups"]
