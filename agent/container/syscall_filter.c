@@ -95,13 +95,15 @@ static const struct {
 
 static int find_action(int64_t number, bool has_errno, uint64_t errno_value, const char *field, uint32_t *code, struct error *err)
 {
-	if (number < 1 || (size_t)number >= array_count(actions) || !actions[number].known) {
+	size_t row = (size_t)number;
+
+	if (row >= array_count(actions) || !actions[row].known) {
 		int result = error_field(err, field, "the action %lld needs a listener: %s", (long long)number, no_listener);
 
 		err->code = ERROR_UNSUPPORTED_FIELD;
 		return result;
 	}
-	*code = actions[number].code;
+	*code = actions[row].code;
 	if (has_errno && number != ACTION_ERRNO && number != ACTION_TRACE)
 		return error_field(err, field, "this action takes no errno");
 	if (number == ACTION_ERRNO || number == ACTION_TRACE)
@@ -304,7 +306,7 @@ static bool read_cache(const char *path, const struct buf *key, struct syscall_f
 	off_t size = status.st_size - (off_t)(sizeof(length) + length);
 	if (size <= 0 || (size_t)size % sizeof(struct sock_filter) || (size_t)size / sizeof(struct sock_filter) > PROGRAM_MAX)
 		return false;
-	auto_free char *same = malloc(length);
+	auto_free char *same = malloc(length + 1);
 	if (!same || read(fd, same, length) != (ssize_t)length || memcmp(same, buf_bytes(key), length) != 0)
 		return false;
 	struct sock_filter *filter = malloc((size_t)size);

@@ -302,10 +302,13 @@ void containers_start(struct agent *agent, const char *id, struct completion com
 
 	if (result == 0 && container->object.state != OBJECT_READY)
 		result = error_set(&err, ERROR_STATE, EINVAL, "the container is %s", containers_state(container));
-	struct starting *starting = result == 0 ? calloc(1, sizeof(*starting)) : NULL;
-	if (result == 0 && !starting)
-		result = error_set(&err, ERROR_INTERNAL, ENOMEM, "container.start");
 	if (result < 0) {
+		completion_fail(&completion, &err);
+		return;
+	}
+	struct starting *starting = calloc(1, sizeof(*starting));
+	if (!starting) {
+		error_set(&err, ERROR_INTERNAL, ENOMEM, "container.start");
 		completion_fail(&completion, &err);
 		return;
 	}
@@ -547,12 +550,14 @@ void containers_remove(struct agent *agent, const char *id, bool force, struct c
 		result = error_set(&err, ERROR_STATE, EBUSY, "the container is running");
 	if (result == 0)
 		result = container_hooks_keep(container, &farewell, &err);
-	struct removing *removing = result == 0 ? calloc(1, sizeof(*removing)) : NULL;
-	if (result == 0 && !removing) {
-		container_hooks_drop(farewell);
-		result = error_set(&err, ERROR_INTERNAL, ENOMEM, "container.remove");
-	}
 	if (result < 0) {
+		completion_fail(&completion, &err);
+		return;
+	}
+	struct removing *removing = calloc(1, sizeof(*removing));
+	if (!removing) {
+		container_hooks_drop(farewell);
+		error_set(&err, ERROR_INTERNAL, ENOMEM, "container.remove");
 		completion_fail(&completion, &err);
 		return;
 	}

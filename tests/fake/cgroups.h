@@ -11,7 +11,7 @@ struct fake_cgroups {
 	int refuse_errno;   /* with this; 0: EIO */
 	bool refuse_once;
 	bool filter_fails, v1;
-	int filtered;  /* the descriptor that the device filter was attached to */
+	int filtered; /* the descriptor that the device filter was attached to */
 	struct {
 		const char *name, *content;
 	} files[8]; /* what can be read */

@@ -82,11 +82,15 @@ def test_a_mount_of_each_kind(pod):
         {"source": "mine", "destination": "/new/tmp", "device": "tmpfs", "flags": NOSUID | NODEV | NOEXEC, "data": "size=4096k,mode=711"},
         {**BIND, "flags": BINDING | RDONLY | NOSUID | NOEXEC},
         {"source": "cgroup", "destination": "/sys/fs/cgroup", "device": "cgroup", "flags": 2097167},
+        # Of a volume that could be written to.
+        {**BIND, "source": "/run/coffer/scratch/scratch", "destination": "/scratch-read", "flags": BINDING | RDONLY},
+        {**BIND, "source": "/run/coffer/scratch/scratch", "destination": "/scratch-write"},
     ]
     mounts = mountinfo(pod, config=config(mounts=MOUNTS + extra))
     assert [mounts[place][2] for place in ("/proc", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue", "/sys")] == ["proc", "tmpfs", "devpts", "tmpfs", "mqueue", "sysfs"]
     assert {"nosuid", "nodev", "noexec"} <= mounts["/new/tmp"][0] and {"size=4096k", "mode=711"} <= mounts["/new/tmp"][3]
     assert {"ro", "nosuid", "nodev", "noexec"} <= mounts["/mnt"][0]
+    assert "ro" in mounts["/scratch-read"][0] and "rw" in mounts["/scratch-write"][0]
     assert mounts["/sys/fs/cgroup"][2] == "cgroup2" and "ro" in mounts["/sys/fs/cgroup"][0]
     assert "ID=coffer-test" in pod.sh("cat /mnt/etc/os-release", config=config(mounts=MOUNTS + extra))
 

@@ -46,7 +46,7 @@ ROWS = [
     ("maps are cut", [(C + "namespaces.c", "write(fd, buf_bytes(&text), buf_length(&text)) < 0", "write(fd, buf_bytes(&text), buf_length(&text) & 0x3ff) < 0")], ["cve_2021_43784"]),
     ("names are looked up in the container", [(C + "stage.c", "	umask((mode_t)(process->has_umask", "	if (getpwuid((uid_t)process->uid))\n		umask(022);\n	umask((mode_t)(process->has_umask"), (C + "stage.c", "#include <limits.h>", "#include <limits.h>\n#include <pwd.h>")], ["cve_2019_14271"]),
     ("no session of its own", [(C + "stage.c", "if (setsid() < 0)", "if (getpid() < 0)")], ["cve_2017_5226"]),
-    ("the state is open to all", [("agent/service/storage.c", "0700", "0755"), ], ["cve_2019_12439"]),
+    ("the state is open to all", [("agent/service/storage.c", "0700", "0755"), ("agent/sys/modules.c", "0700", "0755")], ["cve_2019_12439"]),
     ("read-only bind mounts are not", [(C + "rootfs_mount.c", "(unsigned long)wanted->flags | MS_NODEV, recursive", "((unsigned long)wanted->flags & ~MS_RDONLY) | MS_NODEV, recursive")], ["test_a_volume_can_be_bound or test_a_mount_of_each_kind"]),
     ("an array of capabilities is inherited", [(C + "privileges.c", "capabilities->effective = capabilities->permitted = capabilities->bounding;", "capabilities->effective = capabilities->permitted = capabilities->inheritable = capabilities->ambient = capabilities->bounding;")], ["test_keys and test_capabilities", "test_a_user_that_is_not_root_has_nothing"]),
     ("parameters by any name", [(C + "sysctl.c", "to_path(key, path, sizeof(path)) < 0 || !is_plain(path)", "to_path(key, path, sizeof(path)) < 0")], ["test_kernel_parameters_of_the_vm"]),
