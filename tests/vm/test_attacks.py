@@ -263,10 +263,10 @@ def test_cve_2019_14271_no_library_of_the_container_is_loaded(debian, tmp_path):
     (tmp_path / "evil.c").write_text(EVIL)
     subprocess.run(["gcc", "-shared", "-fPIC", "-nostartfiles", "-o", tmp_path / "evil.so", tmp_path / "evil.c"], check=True)
     library = (tmp_path / "evil.so").read_bytes()
-    debian.run("sh", "-c", "cat > /usr/lib/x86_64-linux-gnu/libnss_evil.so.2; cp /etc/nsswitch.conf /kept-nsswitch; printf 'passwd: evil files\\ngroup: evil files\\n' > /etc/nsswitch.conf", stdin=library)
+    debian.run("sh", "-c", "cat > /usr/lib/x86_64-linux-gnu/libnss_evil.so.2; cp /usr/lib/x86_64-linux-gnu/libnss_evil.so.2 /usr/lib/; cp /etc/nsswitch.conf /kept-nsswitch; printf 'passwd: evil files\\ngroup: evil files\\n' > /etc/nsswitch.conf", stdin=library)
     # A static program asks for no names; what is left is what the agent does.
     debian.run("/bin/sh", "-c", "true", uid=4711, gid=4711, cwd="/tmp")
-    out = debian.sh("ls /evil-was-here 2>/dev/null | wc -l; cp /kept-nsswitch /etc/nsswitch.conf; rm -f /evil-was-here /usr/lib/x86_64-linux-gnu/libnss_evil.so.2")
+    out = debian.sh("ls /evil-was-here 2>/dev/null | wc -l; cp /kept-nsswitch /etc/nsswitch.conf; rm -f /evil-was-here /usr/lib/x86_64-linux-gnu/libnss_evil.so.2 /usr/lib/libnss_evil.so.2")
     assert out == "0\n"
 
 
