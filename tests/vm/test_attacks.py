@@ -293,6 +293,20 @@ def test_cve_2020_2026_a_volume_stays_read_only(debian):
     assert debian.sh(script, config=user) == ""  # its flags are locked below a user namespace
 
 
+def test_below_the_root_there_is_nothing(debian):
+    """With CAP_SYS_ADMIN a container unmounts its root and enters its own mount namespace again: at the bottom of it lies what the
+    kernel booted from, and that has been emptied."""
+    script = """
+import ctypes, os
+libc, space = ctypes.CDLL(None, use_errno=True), os.open("/proc/self/ns/mnt", os.O_RDONLY)
+print("unmounted", libc.umount2(b"/", 2), "entered", libc.setns(space, 0x20000))
+for folder, folders, files in os.walk("/"):
+    for name in files + [f for f in folders if folder != "/"]: print(os.path.join(folder, name))
+"""
+    code, out, err = debian.run("python3", "-c", script, config=config(capabilities=ALL))
+    assert out == "unmounted 0 entered 0\n", (code, out, err)
+
+
 def test_golden_statuses(debian):
     """What was asked for is what /proc says, for a config with everything on."""
     strict = config(capabilities=["CAP_KILL"], no_new_privileges=True, seccomp={"default_action": 4, "syscalls": [{"name": "mount", "action": 2}]})
