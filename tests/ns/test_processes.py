@@ -25,11 +25,36 @@ for _ in range(int(sys.argv[1])):
 print("done")
 """
 
+def answers_meanwhile(agent, process, within):
+    """Asks until the process has ended; the slowest answer in seconds, and what the process said."""
+    slowest = 0
+    with agent.control() as control:
+        while process.poll() is None:
+            began = time.monotonic()
+            control.call("agent.info")
+            slowest = max(slowest, time.monotonic() - began)
+            time.sleep(0.02)
+    assert slowest < within, f"an answer took {slowest:.2f} s"
+    return process.communicate()[0]
+
+
 ABSENT = {"device": {"serial": "no-such-serial"}}
 
 
 def make_orphans(agent, count):
     return agent.in_namespace("/usr/bin/python3", "-c", ORPHANS, str(count), stdout=subprocess.PIPE)
+
+
+def test_ten_thousand_orphans_a_second(agent, tmp_path):
+    """For ten seconds.  All are buried, memory stays, and whoever asks meanwhile is answered within a second."""
+    source = pathlib.Path(__file__).resolve().parent.parent / "vm" / "orphans.c"
+    subprocess.run(["gcc", "-O2", "-static", "-o", agent.sockets / "orphans", source], check=True)
+    rss = agent.proc("statm").read_text().split()[1]
+    process = agent.in_namespace("/sockets/orphans", "10000", "10", stdout=subprocess.PIPE)
+    made, ms = map(int, answers_meanwhile(agent, process, within=1.0).split())
+    assert made >= 100000 and ms < 11000, f"{made} orphans in {ms} ms"
+    assert eventually(lambda: not agent.children())
+    assert int(agent.proc("statm").read_text().split()[1]) - int(rss) < 32  # pages
 
 
 def test_1000_orphans_are_reaped(agent):
