@@ -14,6 +14,8 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "container/rootfs_cgroup.h"
+#include "sys/cgroups.h"
 #include "sys/copy_tree.h"
 #include "sys/mounts.h"
 #include "sys/paths.h"
@@ -136,24 +138,26 @@ static int mount_mqueue(const struct rootfs *rootfs, const struct config_mount *
 }
 
 /*
- * In a cgroup namespace of its own a container sees its own subtree, and with nsdelegate cannot lift its own limits.  Without one
- * it is shown the same subtree, and must not write to it.
+ * In a cgroup namespace of its own a container sees its own subtree, and with nsdelegate cannot lift its own limits.  Without one,
+ * and on v1, it is shown the same subtree, and must not write to it.
  */
 static int mount_cgroup(const struct rootfs *rootfs, const struct config_mount *wanted, struct error *err)
 {
-	if (rootfs->config->namespaces.create & CLONE_NEWCGROUP)
+	bool v1 = cgroups_version() == CGROUPS_V1;
+
+	if (!v1 && ((rootfs->config->namespaces.create | rootfs->config->namespaces.join) & CLONE_NEWCGROUP))
 		return mount_new(rootfs, wanted, "cgroup2", false, wanted->data, err);
 	if (!(wanted->flags & MS_RDONLY))
-		return error_set(err, ERROR_CONTAINER, EPERM, "without NEWCGROUP cgroups are mounted read-only (MS_RDONLY) only");
-	fd_auto source = open(rootfs->cgroup, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (source < 0)
-		return error_set(err, ERROR_CONTAINER, errno, "open the cgroup");
+		return error_set(err, ERROR_CONTAINER, EPERM, "%s cgroups are mounted read-only (MS_RDONLY) only",
+				 v1 ? "of version 1" : "without NEWCGROUP");
 	fd_auto target = paths_make_directory(rootfs->root, wanted->destination, 0755, err);
-	fd_auto copy = target < 0 ? target : mounts_clone(source, false, ERROR_CONTAINER, err);
-	if (copy < 0)
-		return copy;
-	int result = mounts_set_flags(copy, (unsigned long)wanted->flags, false, ERROR_CONTAINER, err);
-	return result < 0 ? result : attach(rootfs, wanted, copy, target, err);
+	if (target < 0)
+		return target;
+	int result = check_target(rootfs, wanted, target, err);
+	if (result < 0)
+		return result;
+	return v1 ? rootfs_cgroup_v1(rootfs->cgroup, (unsigned long)wanted->flags, target, err)
+		  : rootfs_cgroup_bind(rootfs->cgroup, (unsigned long)wanted->flags, target, err);
 }
 
 /* The source below one of the accepted directories, resolved within it. */

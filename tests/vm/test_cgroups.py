@@ -5,7 +5,7 @@ import json
 import re
 
 import pytest
-from machine import TOP, Machine, Pod, Refused, config
+from machine import MOUNTS, TOP, Machine, Pod, Refused, config
 
 ADMIN = ["CAP_SYS_ADMIN", "CAP_MKNOD", "CAP_DAC_OVERRIDE"]
 NAMESPACES = config()["namespaces"] + [{"type": "NEWCGROUP"}]
@@ -142,6 +142,20 @@ def test_every_key_has_a_row():
     rows = {key for row in ROWS for key in row[1]}
     assert len(keys) > 40
     assert keys - rows == {"allow_all_devices", "allowed_devices", "denied_devices", "devices"}
+
+
+def test_what_a_container_sees_of_them(pod, version):
+    """Its own group, and not to write to: on v1 the hierarchies in a tmpfs, with links for the two names of one."""
+    mount = {"source": "cgroup", "destination": "/sys/fs/cgroup", "device": "cgroup", "flags": 15}
+    shown = config(cgroups={"pids_limit": 76}, mounts=MOUNTS + [mount], capabilities=ADMIN)
+    place = "/sys/fs/cgroup" if version == "v2" else "/sys/fs/cgroup/pids"
+    out = pod.sh(f"cat {place}/pids.max; echo max 2>/dev/null > {place}/pids.max || echo held; mkdir {place}/x 2>/dev/null || echo kept; ls /sys/fs/cgroup | grep -c '^cpuacct$' || true; ls -d {place}/coffer 2>/dev/null || true", config=shown)
+    assert out.split() == ["76", "held", "kept", "0" if version == "v2" else "1"]
+    if version == "v1":
+        assert pod.sh("readlink /sys/fs/cgroup/cpu; cat /sys/fs/cgroup/cpu/cpu.shares", config=shown).split() == ["cpu,cpuacct", "1024"]
+        with pytest.raises(Refused) as refused:
+            pod.create("true", config=config(mounts=MOUNTS + [{**mount, "flags": 14}], namespaces=NAMESPACES))
+        assert refused.value.field == "config.mounts[6]"
 
 
 def test_an_owner(pod, version):
