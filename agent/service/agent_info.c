@@ -23,6 +23,7 @@ const char *const agent_info_features[] = {
 	"container.stats",
 	"container.pause",
 	"container.update",
+	"sandbox",
 	"events",
 #ifdef COFFER_FAULTS
 	"test.fault",
