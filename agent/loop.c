@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -241,4 +242,6 @@ void loop_forget_in_child(void)
 	signal(SIGPIPE, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	/* PID 1 goes before what it starts, and nothing that it starts goes before anything else. */
+	setpriority(PRIO_PROCESS, 0, 0);
 }

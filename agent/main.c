@@ -81,23 +81,18 @@ static void open_log(struct agent *agent)
 	log_open(STDERR_FILENO, agent->listen ? -1 : open("/dev/kmsg", O_WRONLY | O_CLOEXEC), &agent->log);
 }
 
-/* Each process has four descriptors of ours; the kernel starts init with a limit of 1024. */
-static void raise_limits(void)
-{
-	const struct rlimit limit = { AGENT_DESCRIPTORS, AGENT_DESCRIPTORS };
-
-	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-		log_warning("limit of descriptors: %s", strerror(errno));
-}
-
-/* Without these the agent would be the one that the kernel kills first, or dumps with what it knows. */
+/* Without these the agent would be the one that the kernel kills first, or dumps with what it knows, or lets wait for all others. */
 static void protect_self(void)
 {
+	const struct rlimit descriptors = { AGENT_DESCRIPTORS, AGENT_DESCRIPTORS };
 	fd_auto score = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 
 	if (score < 0 || write(score, "-1000", 5) < 0)
 		log_warning("oom_score_adj: %s", strerror(errno));
 	prctl(PR_SET_DUMPABLE, 0);
+	/* Each process has four descriptors of ours; the kernel starts init with a limit of 1024. */
+	if (setpriority(PRIO_PROCESS, 0, -20) < 0 || setrlimit(RLIMIT_NOFILE, &descriptors) < 0)
+		log_warning("priority and limit of descriptors: %s", strerror(errno));
 }
 
 /* A machine without its PID 1 panics, and the console shows nothing of why: so it says it, and powers off. */
@@ -139,7 +134,6 @@ int main(int argc, char **argv)
 	open_log(&agent);
 	boot_read_command_line();
 	protect_self();
-	raise_limits();
 	if (result == 0)
 		result = serve(&agent, &err);
 	if (result < 0)

@@ -42,6 +42,12 @@ def test_process_settings(pod):
     assert set(groups.split()) == {"1001", "5", "6"}
 
 
+def test_the_agent_goes_before_what_it_starts(pod):
+    """proc(5): field 19 of stat is the nice value; the agent's is seen in its own pid namespace."""
+    shared = config(namespaces=[n for n in config()["namespaces"] if n["type"] != "NEWPID"])
+    assert pod.sh("cut -d' ' -f19 /proc/1/stat; cut -d' ' -f19 /proc/self/stat", config=shared).split() == ["-20", "0"]
+
+
 def test_a_usual_limit_of_descriptors(pod):
     assert pod.sh("ulimit -n; ulimit -Hn").split() == ["1024", "65536"]
 
