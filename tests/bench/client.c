@@ -44,7 +44,8 @@ int client_connect(const char *path)
 const char *client_call(int connection, const char *method, const char *params)
 {
 	static char request[1 << 18];
-	int length = snprintf(request, sizeof(request), "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"%s\",\"params\":%s}\n", method, params);
+	int length = snprintf(request, sizeof(request), "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"%s\",\"params\":%s}\n", method,
+			      params);
 
 	if (length < 0 || (size_t)length >= sizeof(request) || write(connection, request, (size_t)length) != length) {
 		fprintf(stderr, "bench: %s cannot be asked\n", method);

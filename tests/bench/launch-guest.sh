@@ -32,7 +32,6 @@ agent=${agent% }
 
 echo "Linux $(uname -r), $(nproc) CPUs, $(crun --version | head -n 1), $(runc --version | head -n 1); static busybox, \`true\`"
 echo
-[ ! -f /mnt/bench/profile ] || . /mnt/bench/profile
 nsenter --target "$agent" --mount --pid /mnt/bench/launch "$(cat /mnt/bench/rounds)" /mnt/sockets/1024 /mnt/bench/volume.json /mnt/bundle
 echo
 echo "idle memory of the agent: $(grep -E '^(Pss|Rss):' "/proc/$agent/smaps_rollup" | xargs)"

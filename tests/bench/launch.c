@@ -19,7 +19,7 @@
 #include "tests/bench/client.h"
 #include "tests/bench/tracer.h"
 
-#define WARM_UPS 5
+#define WARM_UPS   5
 #define ROUNDS_MAX 1000
 #define SPLITS_MAX 16
 /* The kernel goes on destroying namespaces for a while: nobody is to pay for who came before. */
@@ -219,7 +219,8 @@ static void print(struct bench *bench, int rounds)
 {
 	double reference = quantile(&bench->whole[CRUN], 0.5);
 
-	printf("| median of %d, ms | median | min | p90 | of crun's median | system calls | processes | largest process |\n", rounds);
+	printf("| median of %d, ms | median | min | p90 | of crun's median | system calls | processes | largest process |\n",
+	       rounds);
 	printf("| --- | --- | --- | --- | --- | --- | --- | --- |\n");
 	for (int subject = 0; subject < SUBJECTS; subject++) {
 		struct series *series = &bench->whole[subject];

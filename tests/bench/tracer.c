@@ -20,12 +20,12 @@
 	(PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXIT |             \
 	 PTRACE_O_TRACEEXEC)
 
-static unsigned long number_in(pid_t pid, const char *key)
+static unsigned long number_in(pid_t pid, const char *name, const char *key)
 {
 	char path[64], line[256];
 	unsigned long value = 0;
 
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
 	FILE *file = fopen(path, "re");
 	while (file && fgets(line, sizeof(line), file)) {
 		if (strncmp(line, key, strlen(key)) == 0)
@@ -38,10 +38,13 @@ static unsigned long number_in(pid_t pid, const char *key)
 
 static void look_at_memory(pid_t pid, pid_t standing, struct tracer_count *count)
 {
-	unsigned long peak = pid == standing ? 0 : number_in(pid, "VmHWM:");
+	/* The kernel adds up VmHWM in batches of 64 pages, and in a small process forgets most of them. */
+	unsigned long peak = number_in(pid, "status", "VmHWM:"), now = number_in(pid, "smaps_rollup", "Rss:");
 
-	if (peak > count->peak_kib)
+	if (pid != standing && peak > count->peak_kib)
 		count->peak_kib = peak;
+	if (pid != standing && now > count->peak_kib)
+		count->peak_kib = now;
 }
 
 static void at_system_call(pid_t pid, pid_t standing, struct tracer_count *count)
@@ -66,7 +69,7 @@ static void at_stop(pid_t pid, int status, pid_t standing, struct tracer_count *
 		signal = 0;
 	} else if (event == PTRACE_EVENT_EXIT) {
 		look_at_memory(pid, standing, count);
-		count->processes += number_in(pid, "Tgid:") == (unsigned long)pid;
+		count->processes += number_in(pid, "status", "Tgid:") == (unsigned long)pid;
 		signal = 0;
 	} else if (event != 0) {
 		signal = 0;

@@ -6,9 +6,10 @@
 
 /* What the processes of one run did, from the first one's start to its end. */
 struct tracer_count {
-	unsigned long calls;	 /* system calls entered, as `strace -f -c` counts them */
+	unsigned long calls;     /* system calls entered, as `strace -f -c` counts them */
 	unsigned long processes; /* processes (threads not counted) that were born and ended meanwhile */
-	unsigned long peak_kib;	 /* the largest VmHWM that one of these processes had, read when it executes another program or ends */
+	unsigned long peak_kib;  /* what the largest of these processes had in memory at most, read when it executes another program
+				    or ends */
 };
 
 /*
