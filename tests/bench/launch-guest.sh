@@ -5,7 +5,7 @@ set -u
 exec </dev/null >/dev/ttyS1 2>&1
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 finish() {
-	[ "$1" = 0 ] && echo done
+	[ "$1" = 0 ] && echo "done"
 	[ "$1" = 0 ] || cat /mnt/agent.log
 	sleep 0.5
 	/mnt/bench/busybox poweroff -f
@@ -31,9 +31,11 @@ agent=$(cat /proc/$!/task/$!/children)
 agent=${agent% }
 
 echo "Linux $(uname -r), $(nproc) CPUs, $(crun --version | head -n 1), $(runc --version | head -n 1); static busybox, \`true\`"
+memory() { grep -E '^(Pss|Rss):' "/proc/$agent/smaps_rollup" | awk '{ printf "%s %s KiB  ", $1, $2 }'; }
+before=$(memory)
 echo
 nsenter --target "$agent" --mount --pid /mnt/bench/launch "$(cat /mnt/bench/rounds)" /mnt/sockets/1024 /mnt/bench/volume.json /mnt/bundle
 echo
-echo "idle memory of the agent: $(grep -E '^(Pss|Rss):' "/proc/$agent/smaps_rollup" | xargs)"
+echo "The agent's own memory before the first container: $before; after the last: $(memory)"
 trap - EXIT
 finish 0
