@@ -56,6 +56,7 @@ BASE_SRC  := $(sort $(wildcard agent/base/*.c))
 AGENT_SRC := $(sort $(wildcard agent/*.c agent/*/*.c))
 HOST_SRC  := $(sort $(wildcard qemu/*.c)) $(BASE_SRC)
 UNIT_SRC  := $(sort $(wildcard tests/unit/test_*.c))
+BENCH_SRC := $(sort $(wildcard tests/bench/*.c))
 FUZZ_SRC  := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 C_FILES   := $(sort $(wildcard agent/*.[ch] agent/*/*.[ch] qemu/*.[ch] include/*/*.h tests/unit/*.[ch] tests/fake/*.[ch] \
 	tests/fuzz/*.[ch] tests/ns/*.[ch] tests/vm/*.[ch] tests/bench/*.[ch]))
@@ -105,6 +106,7 @@ help:
 ##: make weakened        takes out one defence after the other; the tests of its attack must fail
 ##: make demo            a container on a verified image and an encrypted scratch disk, step by step
 ##: make bench           the benchmarks of docs/BENCHMARKS.md
+##: make bench-launch    what a container's launch costs, beside crun and runc, in one VM
 ##: make size            size of the initramfs and idle memory of the agent
 ##: make images          the root file systems that the tests and the demo boot
 ##: make kernel-6.12     build/6.12/: a newer kernel and an initramfs for it (unpacked, never installed)
@@ -290,7 +292,7 @@ $(BUILD)/images/%.tar: tests/images.sh | $(BUILD)/.packages
 	$(Q)BUILD=$(BUILD) tests/images.sh $* $@
 
 # Sub-makes, so that a failed tier does not keep the next from being counted, and so that what set-up installs is seen.
-.PHONY: check demo bench size
+.PHONY: check demo bench bench-launch size
 check: setup
 	$(Q)$(TIER) check --make $(firstword $(MAKE)) $(PASS_ON)
 demo: setup
@@ -299,6 +301,14 @@ demo: setup
 bench:
 	$(Q)$(MAKE) all images vsock-bridge
 	$(Q)BUILD=$(BUILD) tests/bench/run.sh
+bench-launch: setup
+	$(Q)$(MAKE) all $(BUILD)/bench/launch $(BUILD)/images/busybox.tar $(BUILD)/images/debian-runtimes.tar
+	$(Q)BUILD=$(BUILD) $(PYTHON) tests/bench/launch.py
+# Static: it runs among programs of another Debian, and is to cost little.
+$(BUILD)/bench/launch: $(BENCH_SRC) $(wildcard tests/bench/*.h) | $(BUILD)/.packages
+	$(say) LINK $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(BASE) -I. -O2 -static -o $@ $(BENCH_SRC)
 size: $(BUILD)/initramfs.cpio.zst $(BUILD)/coffer
 	@cat $(BUILD)/initramfs.txt
 	$(Q)if [ -x tests/vm/size.py ]; then BUILD=$(BUILD) $(PYTHON) tests/vm/size.py; fi

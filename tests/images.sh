@@ -5,6 +5,7 @@
 #
 #   busybox          one static program and its names: what most VM tests run
 #   debian-python3   Debian's minimal system with python3: what the demo runs
+#   debian-runtimes  Debian's minimal system with crun and runc, and the agent's libraries: what the launch benchmark runs in
 #
 # Made from the machine's own Debian suite and mirror.  OUT.tar is a plain root file system; `coffer image build` makes a verified
 # image of it.
@@ -43,7 +44,7 @@ busybox() {
 	pack "$root"
 }
 
-debian_python3() {
+debian() { # PACKAGE,...
 	local mirror uri key option
 	local -a options=()
 	mirror=$("$here/mirror.sh")
@@ -54,12 +55,13 @@ debian_python3() {
 	done < <(apt-config dump | grep -E '^Acquire::(https?::|Check-|Retries )' | grep -v '::Proxy-Auto-Detect')
 	# The hooks are for mmdebstrap's shell.
 	# shellcheck disable=SC2016
-	SOURCE_DATE_EPOCH=1 mmdebstrap --quiet --variant=minbase --include=python3 "${options[@]}" \
+	SOURCE_DATE_EPOCH=1 mmdebstrap --quiet --variant=minbase --include="$1" "${options[@]}" \
 		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
 		--dpkgopt='path-exclude=/usr/share/info/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
 		--dpkgopt='path-exclude=/usr/lib/python3*/__pycache__/*' \
 		--customize-hook='rm -rf "$1"/var/cache/* "$1"/var/log/* "$1"/var/lib/apt/lists/* "$1"/etc/apt/sources.list* "$1"/etc/apt/apt.conf.d/99mmdebstrap' \
 		--customize-hook='find "$1" -xdev -name __pycache__ -type d -prune -exec rm -rf {} +' \
+		--customize-hook='mkdir -p "$1/usr/lib/modules"' \
 		--customize-hook='printf "coffer\n" >"$1/etc/hostname"; : >"$1/etc/resolv.conf"' \
 		"$suite" "$work/image.tar" "deb [signed-by=$key] $uri $suite main" >"$work/log" 2>&1 || {
 		tail -n 40 "$work/log" >&2
@@ -71,7 +73,8 @@ debian_python3() {
 
 case $name in
 busybox) busybox ;;
-debian-python3) debian_python3 ;;
+debian-python3) debian python3 ;;
+debian-runtimes) debian crun,runc,libjson-c5,libcryptsetup12,libdevmapper1.02.1,libblkid1,libkmod2,libext2fs2,libseccomp2 ;;
 *)
 	echo "images: no image is called $name" >&2
 	exit 2

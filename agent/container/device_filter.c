@@ -170,7 +170,7 @@ static int bpf(int command, union bpf_attr *attr)
 	return (int)syscall(SYS_bpf, command, attr, sizeof(*attr));
 }
 
-static int load_program(const struct device_filter *filter, int *loaded, struct error *err)
+int device_filter_load(const struct device_filter *filter, struct error *err)
 {
 	static const char license[] = "GPL";
 	auto_free struct bpf_insn *program = NULL;
@@ -185,8 +185,8 @@ static int load_program(const struct device_filter *filter, int *loaded, struct 
 	attr.insns = (uint64_t)(uintptr_t)program;
 	attr.insn_cnt = (uint32_t)count;
 	attr.license = (uint64_t)(uintptr_t)license;
-	*loaded = bpf(BPF_PROG_LOAD, &attr);
-	return *loaded < 0 ? error_set(err, ERROR_CONTAINER, errno, "load the device filter") : 0;
+	int loaded = bpf(BPF_PROG_LOAD, &attr);
+	return loaded < 0 ? error_set(err, ERROR_CONTAINER, errno, "load the device filter") : loaded;
 }
 
 /* The program that is on the cgroup now; -1: none. */
@@ -212,15 +212,12 @@ static int find_attached(int cgroup, int *attached, struct error *err)
 	return *attached < 0 ? error_set(err, ERROR_CONTAINER, errno, "open the device filter") : 0;
 }
 
-int device_filter_attach(int cgroup, const struct device_filter *filter, struct error *err)
+int device_filter_attach(int cgroup, int program, struct error *err)
 {
-	fd_auto program = -1;
 	fd_auto former = -1;
 	union bpf_attr attr;
-	int result = load_program(filter, &program, err);
+	int result = find_attached(cgroup, &former, err);
 
-	if (result == 0)
-		result = find_attached(cgroup, &former, err);
 	if (result < 0)
 		return result;
 	memset(&attr, 0, sizeof(attr));

@@ -41,8 +41,10 @@ void device_filter_free(struct device_filter *filter);
  */
 must_check int device_filter_program(const struct device_filter *filter, struct bpf_insn **program, size_t *count,
 				     struct error *err);
-/* Loads it and puts it on the cgroup, in the place of the one that this function put there before: at no moment is there none. */
-must_check int device_filter_attach(int cgroup, const struct device_filter *filter, struct error *err);
+/* Gives it to the kernel; nothing is restricted yet.  A descriptor of the caller's. */
+must_check int device_filter_load(const struct device_filter *filter, struct error *err);
+/* Puts it on the cgroup, in the place of the one that this function put there before: at no moment is there none. */
+must_check int device_filter_attach(int cgroup, int program, struct error *err);
 
 /*
  * cgroup v1 knows a default and exceptions to it, and no order: the same rules in that form, `exceptions` being rules of the other

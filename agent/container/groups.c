@@ -183,14 +183,29 @@ static int write_rules_v1(const char *path, const struct device_filter *filter, 
 	return result;
 }
 
-static int set_rules(const struct groups *groups, const struct resources *resources, struct error *err)
+static int load_rules(const struct resources *resources, struct error *err)
 {
 	struct device_filter filter = { 0 };
 	int result = device_filter_make(resources, &filter, err);
 
-	if (result == 0 && groups->directory >= 0)
-		result = device_filter_attach(groups->directory, &filter, err);
-	else if (result == 0)
+	if (result == 0)
+		result = device_filter_load(&filter, err);
+	device_filter_free(&filter);
+	return result;
+}
+
+static int set_rules(const struct groups *groups, const struct resources *resources, struct error *err)
+{
+	struct device_filter filter = { 0 };
+
+	if (groups->directory >= 0) {
+		fd_auto loaded = groups->filter < 0 ? load_rules(resources, err) : -1;
+		int program = groups->filter < 0 ? loaded : groups->filter;
+
+		return program < 0 ? program : device_filter_attach(groups->directory, program, err);
+	}
+	int result = device_filter_make(resources, &filter, err);
+	if (result == 0)
 		result = write_rules_v1(groups->path, &filter, err);
 	device_filter_free(&filter);
 	return result;
@@ -200,7 +215,7 @@ static int set_rules(const struct groups *groups, const struct resources *resour
 
 int groups_open(const char *path, struct groups *groups, struct error *err)
 {
-	*groups = (struct groups){ .path = path, .directory = -1, .mount = -1 };
+	*groups = (struct groups){ .path = path, .directory = -1, .mount = -1, .filter = -1 };
 	if (cgroups_version() == CGROUPS_V1) {
 		groups->mount = open(CGROUPS_MOUNT, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		return groups->mount < 0 ? error_set(err, ERROR_CONTAINER, errno, "open " CGROUPS_MOUNT) : 0;
@@ -213,6 +228,7 @@ void groups_close(struct groups *groups)
 {
 	close_fd(&groups->directory);
 	close_fd(&groups->mount);
+	close_fd(&groups->filter);
 }
 
 int groups_enter(const struct groups *groups, struct error *err)
@@ -252,7 +268,7 @@ int groups_create(const char *path, const struct resources *resources, struct un
 	struct limits limits = { 0 };
 	int result = limits_plan(resources, cgroups_version(), &limits, err);
 
-	*groups = (struct groups){ .path = path, .directory = -1, .mount = -1 };
+	*groups = (struct groups){ .path = path, .directory = -1, .mount = -1, .filter = -1 };
 	if (result < 0)
 		result = blame(&w, err->field);
 	if (result == 0)
@@ -270,6 +286,16 @@ int groups_create(const char *path, const struct resources *resources, struct un
 	if (result == 0 && give_to_owner(groups, resources, err) < 0)
 		result = blame(&w, "owner_uid");
 	return result;
+}
+
+int groups_load(struct groups *groups, const struct resources *resources, struct error *err)
+{
+	struct writing w = { .path = groups->path, .prefix = "config.cgroups", .err = err };
+
+	if (groups->directory < 0)
+		return 0;
+	groups->filter = load_rules(resources, err);
+	return groups->filter < 0 ? blame(&w, "devices") : 0;
 }
 
 int groups_restrict(const struct groups *groups, const struct resources *resources, struct error *err)

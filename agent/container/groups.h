@@ -16,11 +16,12 @@ struct groups {
 	const char *path; /* borrowed; sys/cgroups.h says how it is meant on v1 */
 	int directory;    /* v2: for CLONE_INTO_CGROUP; v1: -1 */
 	int mount;        /* v1: of the hierarchies, for groups_enter and groups_leave; v2: -1 */
+	int filter;       /* v2: the device rules as the kernel has them, from groups_load; -1: not loaded */
 };
 
 #define GROUPS_NONE                                                                                                                \
 	{                                                                                                                          \
-		.directory = -1, .mount = -1                                                                                       \
+		.directory = -1, .mount = -1, .filter = -1                                                                         \
 	}
 
 /*
@@ -29,6 +30,10 @@ struct groups {
  */
 must_check int groups_create(const char *path, const struct resources *resources, struct undo *undo, struct groups *groups,
 			     struct error *err);
+/*
+ * Prepares what groups_restrict does then in one step: to be called while others work.  May be left out.  Errors as there.
+ */
+must_check int groups_load(struct groups *groups, const struct resources *resources, struct error *err);
 /*
  * Sets the config's device rules: when the agent's own code in the container has made its nodes, before the container's program can
  * run.

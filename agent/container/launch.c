@@ -202,7 +202,7 @@ static int equip_child(const struct launch *launch, pid_t pid, struct error *err
 	return result;
 }
 
-static int run_child(const struct launch *launch, struct stage *stage, const struct groups *groups, pid_t *pid, struct error *err)
+static int run_child(const struct launch *launch, struct stage *stage, struct groups *groups, pid_t *pid, struct error *err)
 {
 	int pair[2];
 
@@ -220,7 +220,10 @@ static int run_child(const struct launch *launch, struct stage *stage, const str
 	steps_done(launch->steps, "clone the process");
 	if (send(mine, "g", 1, MSG_NOSIGNAL) != 1)
 		return error_set(err, ERROR_CONTAINER, errno, "the process ended at once");
-	result = receive_report(launch, mine, *pid, &master, err);
+	if (launch->rootfs)
+		result = groups_load(groups, &launch->config->cgroups, err);
+	if (result == 0)
+		result = receive_report(launch, mine, *pid, &master, err);
 	if (result == 0)
 		result = set_limits(launch, *pid, err);
 	/* Before anything of the container's runs, and after its device nodes have been made. */

@@ -135,10 +135,11 @@ static int drop_bounding(uint64_t keep, struct error *err)
 	for (unsigned number = 0; number < 64; number++) {
 		if (keep & (uint64_t)1 << number)
 			continue;
-		if (prctl(PR_CAPBSET_READ, number, 0, 0, 0) < 0)
+		if (prctl(PR_CAPBSET_DROP, number, 0, 0, 0) == 0)
+			continue;
+		if (errno == EINVAL)
 			break; /* the kernel has no more capabilities */
-		if (prctl(PR_CAPBSET_DROP, number, 0, 0, 0) < 0)
-			return error_set(err, ERROR_CONTAINER, errno, "drop a bounding capability");
+		return error_set(err, ERROR_CONTAINER, errno, "drop a bounding capability");
 	}
 	return 0;
 }

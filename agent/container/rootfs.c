@@ -59,19 +59,56 @@ static int bind_device(int parent, const char *name, const struct config_device 
 	return copy < 0 ? copy : mounts_attach(copy, target, ERROR_CONTAINER, err);
 }
 
-static int make_device(int root, const struct config_device *device, bool user, struct error *err)
+/* A directory that was looked up: most nodes and links have the same one. */
+struct place {
+	int root, folder;
+	const char *path; /* borrowed: of a node in the folder; NULL: none yet */
+};
+
+static int place_open(struct place *place, const char *path, const char **name, struct error *err)
+{
+	const char *slash = strrchr(path, '/');
+	size_t length = slash ? (size_t)(slash - path) + 1 : 0;
+
+	if (length > 1 && place->path && strncmp(place->path, path, length) == 0 && !strchr(place->path + length, '/') &&
+	    slash[1] && slash[1] != '.') {
+		*name = slash + 1;
+		return 0;
+	}
+	close_fd(&place->folder);
+	place->path = path;
+	place->folder = paths_open_parent(place->root, path, name, err);
+	return place->folder < 0 ? place->folder : 0;
+}
+
+/* Of a node that was there, or whose owner or mode the kernel could not give it at once. */
+static int set_owner_and_mode(int node, const struct stat *status, const struct config_device *device, struct error *err)
+{
+	bool owned = status->st_uid == (uid_t)device->uid && status->st_gid == (gid_t)device->gid;
+	bool mode = (status->st_mode & 07777) == (mode_t)device->file_mode;
+	char self[32];
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", node);
+	if ((!mode && chmod(self, (mode_t)device->file_mode) < 0) ||
+	    (!owned && chown(self, (uid_t)device->uid, (gid_t)device->gid) < 0))
+		return error_set(err, ERROR_CONTAINER, errno, "set the mode of %s", device->path);
+	return 0;
+}
+
+static int make_device(struct place *place, const struct config_device *device, bool user, struct error *err)
 {
 	mode_t kind = device->type == 'b' ? S_IFBLK : device->type == 'p' ? S_IFIFO : S_IFCHR;
 	dev_t number = makedev((unsigned)device->major, (unsigned)device->minor);
 	const char *name;
 	struct stat status;
-	fd_auto parent = paths_open_parent(root, device->path, &name, err);
+	int result = place_open(place, device->path, &name, err), parent = place->folder;
 
-	if (parent < 0)
-		return parent;
+	if (result < 0)
+		return result;
 	if (user && kind != S_IFIFO)
 		return bind_device(parent, name, device, err);
-	if (mknodat(parent, name, kind | 0600, number) < 0 && errno != EEXIST)
+	/* The owner comes last: until then the node is root's. */
+	if (mknodat(parent, name, kind | ((mode_t)device->file_mode & 0777), number) < 0 && errno != EEXIST)
 		return error_set(err, ERROR_CONTAINER, errno, "make the device %s", device->path);
 	fd_auto node = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (node < 0 || fstat(node, &status) < 0)
@@ -79,22 +116,18 @@ static int make_device(int root, const struct config_device *device, bool user, 
 	/* What was there already, an image's file or link of that name, must not pass for the device. */
 	if ((status.st_mode & S_IFMT) != kind || (kind != S_IFIFO && status.st_rdev != number))
 		return error_set(err, ERROR_CONTAINER, EEXIST, "%s is something else in the image", device->path);
-	char self[32];
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", node);
-	if (chmod(self, (mode_t)device->file_mode) < 0 || chown(self, (uid_t)device->uid, (gid_t)device->gid) < 0)
-		return error_set(err, ERROR_CONTAINER, errno, "set the mode of %s", device->path);
-	return 0;
+	return set_owner_and_mode(node, &status, device, err);
 }
 
-static int make_links(int root, struct error *err)
+static int make_links(struct place *place, struct error *err)
 {
 	for (size_t i = 0; i < array_count(links); i++) {
 		const char *name;
-		fd_auto parent = paths_open_parent(root, links[i].path, &name, err);
+		int result = place_open(place, links[i].path, &name, err);
 
-		if (parent < 0)
-			return parent;
-		if (symlinkat(links[i].target, parent, name) < 0 && errno != EEXIST)
+		if (result < 0)
+			return result;
+		if (symlinkat(links[i].target, place->folder, name) < 0 && errno != EEXIST)
 			return error_set(err, ERROR_CONTAINER, errno, "make the link %s", links[i].path);
 	}
 	return 0;
@@ -117,14 +150,17 @@ static int make_devices(int root, const struct config *config, struct error *err
 	const struct config_device *devices = config->devices.count ? config->devices.items : usual_devices;
 	size_t count = config->devices.count ? config->devices.count : array_count(usual_devices);
 	bool user = ((config->namespaces.create | config->namespaces.join) & CLONE_NEWUSER) != 0;
+	struct place place = { .root = root, .folder = -1 };
+	mode_t mask = umask(0); /* nodes are born with their mode */
+	int result = 0;
 
-	for (size_t i = 0; i < count; i++) {
-		int result = make_device(root, &devices[i], user, err);
-
-		if (result < 0)
-			return result;
-	}
-	return make_links(root, err);
+	for (size_t i = 0; i < count && result == 0; i++)
+		result = make_device(&place, &devices[i], user, err);
+	if (result == 0)
+		result = make_links(&place, err);
+	umask(mask);
+	close_fd(&place.folder);
+	return result;
 }
 
 /* The agent's own /dev/null: an image's could be anything (CVE-2025-31133). */
@@ -140,7 +176,22 @@ static int open_null(struct error *err)
 	return take_fd(&null);
 }
 
-static int mask_path(int root, const char *path, int null, struct error *err)
+/* What masks: a file, and a directory that is made for the first that needs it. */
+struct masks {
+	int null, empty;
+};
+
+/* Each directory is covered by the same empty one, which nobody can write to. */
+static int empty_directory(struct masks *masks, struct error *err)
+{
+	if (masks->empty >= 0)
+		return mounts_clone(masks->empty, false, ERROR_CONTAINER, err);
+	masks->empty =
+		mounts_new("tmpfs", "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, EMPTY_OPTIONS, ERROR_CONTAINER, err);
+	return masks->empty < 0 ? masks->empty : fcntl(masks->empty, F_DUPFD_CLOEXEC, 3);
+}
+
+static int mask_path(int root, const char *path, struct masks *masks, struct error *err)
 {
 	struct stat status;
 	fd_auto target = paths_open(root, path, O_PATH, err);
@@ -149,9 +200,8 @@ static int mask_path(int root, const char *path, int null, struct error *err)
 		return target == -ENOENT || target == -ENOTDIR ? 0 : target;
 	if (fstat(target, &status) < 0)
 		return error_set(err, ERROR_CONTAINER, errno, "look at %s", path);
-	fd_auto mask = S_ISDIR(status.st_mode) ? mounts_new("tmpfs", "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
-							    EMPTY_OPTIONS, ERROR_CONTAINER, err)
-					       : mounts_clone(null, false, ERROR_CONTAINER, err);
+	fd_auto mask =
+		S_ISDIR(status.st_mode) ? empty_directory(masks, err) : mounts_clone(masks->null, false, ERROR_CONTAINER, err);
 	if (mask < 0)
 		return mask;
 	return mounts_attach(mask, target, ERROR_CONTAINER, err);
@@ -173,8 +223,8 @@ static int make_readonly(int root, const char *path, struct error *err)
 static int restrict_paths(int root, const struct config *config, struct error *err)
 {
 	const char *const *paths = config->readonly_paths.items;
-	fd_auto null = open_null(err);
-	int result = null < 0 ? null : 0;
+	struct masks masks = { .null = open_null(err), .empty = -1 };
+	int result = masks.null < 0 ? masks.null : 0;
 
 	for (size_t i = 0; i < config->readonly_paths.count && result == 0; i++) {
 		result = make_readonly(root, paths[i], err);
@@ -183,10 +233,12 @@ static int restrict_paths(int root, const struct config *config, struct error *e
 	}
 	paths = config->mask_paths.items;
 	for (size_t i = 0; i < config->mask_paths.count && result == 0; i++) {
-		result = mask_path(root, paths[i], null, err);
+		result = mask_path(root, paths[i], &masks, err);
 		if (result < 0)
 			error_wrap(err, "masked path %s", paths[i]);
 	}
+	close_fd(&masks.null);
+	close_fd(&masks.empty);
 	return result;
 }
 
