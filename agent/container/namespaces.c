@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,16 +99,18 @@ int namespaces_read(const struct decode_list *entries, struct namespaces *namesp
 
 int namespaces_owner(const char *path, enum namespace_kind kind, char id[], size_t size, pid_t *pid, struct error *err)
 {
-	char file[16] = "", name[COFFER_ID_MAX + 1] = "";
-	int number = 0, end = 0;
+	char file[16] = "", name[COFFER_ID_MAX + 1] = "", digits[11] = "";
+	int end = 0;
 
 	*pid = 0;
 	id[0] = '\0';
-	if (sscanf(path, "/proc/%d/ns/%15[a-z]%n", &number, file, &end) == 2 && path[end] == '\0' && number > 1)
-		*pid = number;
+	/* As the kernel writes a number: %d would also take " 7", "+7", "007" and what does not fit. */
+	if (sscanf(path, "/proc/%10[0-9]/ns/%15[a-z]%n", digits, file, &end) == 2 && path[end] == '\0' && digits[0] != '0' &&
+	    strtoll(digits, NULL, 10) > 1 && strtoll(digits, NULL, 10) <= INT_MAX)
+		*pid = (pid_t)strtoll(digits, NULL, 10);
 	else if (strncmp(path, CONTAINER_PREFIX, strlen(CONTAINER_PREFIX)) == 0 &&
 		 sscanf(path + strlen(CONTAINER_PREFIX), "%64[A-Za-z0-9_.-]/ns/%15[a-z]%n", name, file, &end) == 2 &&
-		 path[strlen(CONTAINER_PREFIX) + (size_t)end] == '\0')
+		 path[strlen(CONTAINER_PREFIX) + (size_t)end] == '\0' && decode_check_id(name, err) == 0)
 		snprintf(id, size, "%s", name);
 	else
 		return error_field(err, "",

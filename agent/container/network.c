@@ -95,13 +95,20 @@ static bool read_address(const char *text, struct address *address)
 	return *end == '\0' && prefix <= most;
 }
 
+/* The address of one card: the kernel takes neither a group's nor none. */
 static bool read_mac(const char *text, unsigned char mac[6])
 {
-	int end = 0;
+	static const unsigned char none[6];
 
-	if (sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4], &mac[5], &end) != 6)
-		return false;
-	return end == 17 && text[17] == '\0' && !(mac[0] & 1);
+	for (size_t i = 0; i < 6; i++, text += 3) {
+		int high = text_hex_digit(text[0]);
+		int low = high < 0 ? -1 : text_hex_digit(text[1]);
+
+		if (low < 0 || text[2] != (i < 5 ? ':' : '\0'))
+			return false;
+		mac[i] = (unsigned char)(high << 4 | low);
+	}
+	return !(mac[0] & 1) && memcmp(mac, none, sizeof(none)) != 0;
 }
 
 /* The kernel's dev_valid_name. */

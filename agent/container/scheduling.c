@@ -153,7 +153,9 @@ int scheduling_apply(const struct scheduling *scheduling, struct error *err)
 
 	if (result == 0 && scheduling->has_io_priority)
 		result = set_io_priority(scheduling, err);
-	if (result == 0 && scheduling->has_personality && personality(scheduling->personality.domain) < 0)
+	if (result == 0 && scheduling->has_personality && personality(scheduling->personality.domain) < 0) {
 		result = error_set(err, ERROR_CONTAINER, errno, "set the personality");
+		snprintf(err->field, sizeof(err->field), "config.personality");
+	}
 	return result;
 }

@@ -22,6 +22,7 @@
 #define CACHE       "/run/coffer/seccomp"
 #define CACHE_MOST  64u /* files; memory of the VM is not the host's to fill */
 #define PROGRAM_MAX 4096u
+#define ERRNO_MOST  4094u /* the kernel's is 4095, which libseccomp does not take */
 
 #define FIELD(type, key, decode_kind, member) .name = key, .kind = decode_kind, .offset = offsetof(struct type, member)
 #define PRESENT(type, member)                 .present = offsetof(struct type, member)
@@ -47,7 +48,8 @@ static const struct decode_schema argument_schema = SCHEMA(argument_fields, sysc
 static const struct decode_field rule_fields[] = {
 	{ FIELD(syscall_filter_rule, "name", DECODE_STRING, name), .flags = DECODE_REQUIRED | DECODE_NONZERO, .max = 64 },
 	{ FIELD(syscall_filter_rule, "action", DECODE_INT, action), .flags = DECODE_REQUIRED, .min = 1, .max = 9 },
-	{ FIELD(syscall_filter_rule, "errnoRet", DECODE_UINT, errno_value), .max = 4095, PRESENT(syscall_filter_rule, has_errno) },
+	{ FIELD(syscall_filter_rule, "errnoRet", DECODE_UINT, errno_value), .max = ERRNO_MOST,
+	  PRESENT(syscall_filter_rule, has_errno) },
 	{ FIELD(syscall_filter_rule, "args", DECODE_LIST, args), .schema = &argument_schema, .max = 6 },
 };
 static const struct decode_schema rule_schema = SCHEMA(rule_fields, syscall_filter_rule);
@@ -56,7 +58,7 @@ static const struct decode_field name_item = { .kind = DECODE_STRING, .flags = D
 
 static const struct decode_field fields[] = {
 	{ FIELD(syscall_filter, "default_action", DECODE_INT, default_action), .flags = DECODE_REQUIRED, .min = 1, .max = 9 },
-	{ FIELD(syscall_filter, "default_errno_ret", DECODE_UINT, default_errno), .max = 4095,
+	{ FIELD(syscall_filter, "default_errno_ret", DECODE_UINT, default_errno), .max = ERRNO_MOST,
 	  PRESENT(syscall_filter, has_default_errno) },
 	{ FIELD(syscall_filter, "architectures", DECODE_LIST, architectures), .item = &name_item, .max = 32 },
 	{ FIELD(syscall_filter, "syscalls", DECODE_LIST, rules), .schema = &rule_schema, .max = 2048 },

@@ -27,7 +27,8 @@ struct syscall_filter_rule {
 	int64_t action;
 	uint64_t errno_value;
 	bool has_errno;
-	struct decode_list args; /* struct syscall_filter_argument; all must match, but those of one index are alternatives */
+	/* struct syscall_filter_argument; all must match, unless an index is named twice: then each alone will do, as with runc. */
+	struct decode_list args;
 };
 
 struct syscall_filter {

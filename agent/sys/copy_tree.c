@@ -17,7 +17,8 @@
 static int copy_file(int from, int to, const char *name, const struct stat *status, struct error *err)
 {
 	fd_auto in = openat(from, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	fd_auto out = openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, status->st_mode & 07777);
+	/* Nobody else's until it has its owner: with its own mode it could be a set-uid program of root's for a moment. */
+	fd_auto out = openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	off_t left = status->st_size;
 
 	if (in < 0 || out < 0)
@@ -62,7 +63,8 @@ static int copy_entry(int from, int to, const char *name, dev_t device, int dept
 		return copy_link(from, to, name, &status, err);
 	if (!S_ISDIR(status.st_mode))
 		return 0;
-	if (mkdirat(to, name, status.st_mode & 07777) < 0 && errno != EEXIST)
+	/* A mount point gets no other mode. */
+	if (mkdirat(to, name, status.st_dev == device ? 0700 : status.st_mode & 01777) < 0 && errno != EEXIST)
 		return error_set(err, ERROR_INTERNAL, errno, "make the directory %s", name);
 	if (status.st_dev != device)
 		return 0;
@@ -77,7 +79,7 @@ static int copy_entry(int from, int to, const char *name, dev_t device, int dept
 
 static int copy_directory(int from, int to, dev_t device, int depth, struct error *err)
 {
-	int copy = dup(from);
+	int copy = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* not dup: that shares how far `from` has been read */
 	auto_dir stream = copy >= 0 ? fdopendir(copy) : NULL;
 	struct dirent *entry;
 	int result = 0;

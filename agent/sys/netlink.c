@@ -88,13 +88,18 @@ static int read_answer(struct netlink *netlink, int *index)
 	char bytes[8192] __attribute__((aligned(NLMSG_ALIGNTO)));
 
 	for (;;) {
-		ssize_t got = recv(netlink->fd, bytes, sizeof(bytes), 0);
+		struct sockaddr_nl from = { 0 };
+		socklen_t size = sizeof(from);
+		ssize_t got = recvfrom(netlink->fd, bytes, sizeof(bytes), 0, (struct sockaddr *)&from, &size);
 
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
 			return -errno;
-		size_t left = (size_t)got;
+		/* Not the kernel's: whoever has CAP_NET_ADMIN in this namespace may send here too. */
+		if (from.nl_pid != 0)
+			continue;
+		int left = (int)got; /* NLMSG_NEXT may leave less than nothing */
 		for (struct nlmsghdr *header = (struct nlmsghdr *)(void *)bytes; NLMSG_OK(header, left);
 		     header = NLMSG_NEXT(header, left)) {
 			if (header->nlmsg_seq != netlink->sequence)

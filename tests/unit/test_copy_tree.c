@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* links: agent/sys/copy_tree.c agent/sys/paths.c */
+/* links: agent/sys/copy_tree.c agent/sys/paths.c -Wl,--wrap=fchown */
 #include "unit/test.h"
 
 #include <dirent.h>
@@ -178,6 +178,107 @@ static void mounts_are_left_out(void **state)
 	assert_int_equal(access("to/file", F_OK), 0);
 }
 
+/* As root: owners go along, links' own too, and chown does not cost a program its set-id bits. */
+static void owners_and_set_id_bits(void **state)
+{
+	static const mode_t modes[] = { 04755, 02755, 06711, 01644, 0000, 0777, 04000 };
+	struct stat status;
+	char name[32];
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	umask(077);
+	assert_int_equal(mkdir("from/dir", 0700), 0);
+	assert_int_equal(chown("from/dir", 1000, 100), 0);
+	assert_int_equal(chmod("from/dir", 03775), 0);
+	for (size_t i = 0; i < array_count(modes); i++) {
+		snprintf(name, sizeof(name), "from/dir/%zu", i);
+		put(name, "x", 1, 0600);
+		assert_int_equal(chown(name, (uid_t)(1000 + i), (gid_t)(2000 + i)), 0);
+		assert_int_equal(chmod(name, modes[i]), 0);
+	}
+	assert_int_equal(symlink("0", "from/dir/link"), 0);
+	assert_int_equal(lchown("from/dir/link", 3000, 3001), 0);
+	assert_worked(copy_tree("from", "to", &err), &err);
+	for (size_t i = 0; i < array_count(modes); i++) {
+		snprintf(name, sizeof(name), "to/dir/%zu", i);
+		assert_int_equal(stat(name, &status), 0);
+		check_row((status.st_mode & 07777) == modes[i], "%s: %o, not %o", name, status.st_mode & 07777, modes[i]);
+		check_row(status.st_uid == 1000 + i && status.st_gid == 2000 + i, "%s: %u:%u", name, status.st_uid, status.st_gid);
+	}
+	assert_int_equal(lstat("to/dir/link", &status), 0);
+	assert_true(status.st_uid == 3000 && status.st_gid == 3001);
+	assert_int_equal(stat("to/dir", &status), 0);
+	assert_int_equal(status.st_mode & 07777, 03775);
+	assert_true(status.st_uid == 1000 && status.st_gid == 100);
+}
+
+/* A directory that is there gets the source's owner and mode; the two that were handed in stay as they are. */
+static void directories_that_are_there(void **state)
+{
+	struct stat status;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(mkdir("from/dir", 0711), 0);
+	assert_int_equal(chown("from/dir", 5, 6), 0);
+	assert_int_equal(mkdir("to/dir", 0700), 0);
+	assert_int_equal(chown("from", 7, 8), 0);
+	assert_int_equal(chmod("to", 0701), 0);
+	assert_worked(copy_tree("from", "to", &err), &err);
+	assert_int_equal(stat("to/dir", &status), 0);
+	assert_true((status.st_mode & 07777) == 0711 && status.st_uid == 5 && status.st_gid == 6);
+	assert_int_equal(stat("to", &status), 0);
+	assert_true((status.st_mode & 07777) == 0701 && status.st_uid == 0);
+}
+
+static mode_t mode_before_owner;
+
+int __real_fchown(int fd, uid_t uid, gid_t gid);
+int __wrap_fchown(int fd, uid_t uid, gid_t gid);
+
+int __wrap_fchown(int fd, uid_t uid, gid_t gid)
+{
+	struct stat status;
+
+	if (fstat(fd, &status) == 0)
+		mode_before_owner |= status.st_mode & 07777;
+	return __real_fchown(fd, uid, gid);
+}
+
+/* Until it has its owner, a program of somebody's must not be root's, with a set-id bit. */
+static void nothing_is_anybodys_before_it_has_its_owner(void **state)
+{
+	(void)state;
+	umask(0);
+	assert_int_equal(mkdir("from/dir", 0755), 0);
+	assert_int_equal(chmod("from/dir", 06777), 0);
+	put("from/dir/program", "x", 1, 06777);
+	mode_before_owner = 0;
+	assert_worked(copy_tree("from", "to", &err), &err);
+	check_row((mode_before_owner & ~0700u) == 0, "%o", mode_before_owner);
+	assert_file("to/dir/program", "x", 1, 06777);
+}
+
+static void open_directories(void **state)
+{
+	(void)state;
+	assert_worked(paths_mkdirs("from/a", 0755, &err), &err);
+	assert_worked(paths_mkdirs("to2", 0755, &err), &err);
+	put("from/a/file", "x", 1, 0644);
+	fd_auto from = open("from", O_RDONLY | O_DIRECTORY);
+	fd_auto to = open("to", O_RDONLY | O_DIRECTORY);
+	fd_auto second = open("to2", O_RDONLY | O_DIRECTORY);
+	assert_worked(copy_tree_into(from, to, &err), &err);
+	assert_file("to/a/file", "x", 1, 0644);
+	/* However far the descriptor has been read: from the beginning. */
+	assert_worked(copy_tree_into(from, second, &err), &err);
+	assert_file("to2/a/file", "x", 1, 0644);
+	assert_true(copy_tree_into(-1, to, &err) < 0);
+}
+
 static void no_descriptor_is_lost(void **state)
 {
 	int before = dup(0), after;
@@ -203,6 +304,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_does_not_exist, fresh, clean),
 		cmocka_unit_test_setup_teardown(a_tree_that_is_too_deep, fresh, clean),
 		cmocka_unit_test_setup_teardown(mounts_are_left_out, fresh, clean),
+		cmocka_unit_test_setup_teardown(owners_and_set_id_bits, fresh, clean),
+		cmocka_unit_test_setup_teardown(directories_that_are_there, fresh, clean),
+		cmocka_unit_test_setup_teardown(nothing_is_anybodys_before_it_has_its_owner, fresh, clean),
+		cmocka_unit_test_setup_teardown(open_directories, fresh, clean),
 		cmocka_unit_test_setup_teardown(no_descriptor_is_lost, fresh, clean),
 	};
 
