@@ -81,7 +81,8 @@ static void open_log(struct agent *agent)
 	log_open(STDERR_FILENO, agent->listen ? -1 : open("/dev/kmsg", O_WRONLY | O_CLOEXEC), &agent->log);
 }
 
-/* Without these the agent would be the one that the kernel kills first, or dumps with what it knows, or lets wait for all others. */
+/* Without these the agent would be the one that the kernel kills first, or dumps with what it knows, or lets wait for all others.
+ */
 static void protect_self(void)
 {
 	const struct rlimit descriptors = { AGENT_DESCRIPTORS, AGENT_DESCRIPTORS };
