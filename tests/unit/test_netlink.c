@@ -232,6 +232,8 @@ static void what_does_not_fit_is_not_sent(void **state)
 		int result = netlink_send(&box.netlink);
 		check_row(result == (size <= room ? 0 : -EMSGSIZE), "%zu of %zu bytes: %d", size, room, result);
 		assert_int_equal(t.sends, size <= room);
+		if (size <= room)
+			assert_memory_equal(t.sent + NLMSG_SPACE(4) + sizeof(struct rtattr), value, size);
 		for (size_t i = 0; i < sizeof(box.guard); i++)
 			check_row(box.guard[i] == 'g', "%zu bytes: wrote %zu behind the end", size, i);
 	}
