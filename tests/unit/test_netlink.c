@@ -315,9 +315,12 @@ static void an_index_is_in_the_link_that_comes(void **state)
 	assert_int_equal(netlink_index(&t.netlink, "eth0"), 43);
 	answer_error(false, 3, -ENODEV);
 	assert_int_equal(netlink_index(&t.netlink, "eth0"), -ENODEV);
+	answer_link(false, 4, 45);
+	answer_error(true, 4, -EPERM);
+	assert_int_equal(netlink_index(&t.netlink, "eth0"), -EPERM);
 	/* Done, but the link was another request's. */
 	answer_link(false, 3, 44);
-	answer_error(true, 4, 0);
+	answer_error(true, 5, 0);
 	assert_int_equal(netlink_index(&t.netlink, "eth0"), -ENODEV);
 }
 
