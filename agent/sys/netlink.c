@@ -82,6 +82,16 @@ void netlink_nest_end(struct netlink *netlink, size_t nest)
 		memcpy(netlink->message + nest + offsetof(struct rtattr, rta_len), &length, sizeof(length));
 }
 
+/* Not NLMSG_NEXT, which takes the padding from `left` even when the last message has none. */
+static struct nlmsghdr *next_message(struct nlmsghdr *header, size_t *left)
+{
+	size_t step = NLMSG_ALIGN(header->nlmsg_len);
+
+	step = step < *left ? step : *left;
+	*left -= step;
+	return (struct nlmsghdr *)(void *)((char *)header + step);
+}
+
 /* Reads until the answer to the last request: its error code (0: done).  RTM_NEWLINK answers leave their index in *index. */
 static int read_answer(struct netlink *netlink, int *index)
 {
@@ -99,9 +109,9 @@ static int read_answer(struct netlink *netlink, int *index)
 		/* Not the kernel's: whoever has CAP_NET_ADMIN in this namespace may send here too. */
 		if (from.nl_pid != 0)
 			continue;
-		int left = (int)got; /* NLMSG_NEXT may leave less than nothing */
+		size_t left = (size_t)got;
 		for (struct nlmsghdr *header = (struct nlmsghdr *)(void *)bytes; NLMSG_OK(header, left);
-		     header = NLMSG_NEXT(header, left)) {
+		     header = next_message(header, &left)) {
 			if (header->nlmsg_seq != netlink->sequence)
 				continue;
 			if (header->nlmsg_type == NLMSG_ERROR)

@@ -108,6 +108,9 @@ static void no_arguments(void **state)
 
 	(void)state;
 	assert_worked(run_commands(&command, 1, NULL), &err);
+	command.path = "/bin/mkdir"; /* which says who it is */
+	assert_true(run_commands(&command, 1, NULL) < 0);
+	check_row(strstr(err.message, "status 1: /bin/mkdir: missing"), "%s", err.message);
 	snprintf(script, sizeof(script), "#!/bin/sh\nprintf '%%s:%%s' \"$0\" $# >%s/out2\n", top);
 	put("out", script);
 	assert_int_equal(chmod("out", 0755), 0);

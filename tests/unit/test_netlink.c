@@ -232,6 +232,8 @@ static void what_does_not_fit_is_not_sent(void **state)
 		int result = netlink_send(&box.netlink);
 		check_row(result == (size <= room ? 0 : -EMSGSIZE), "%zu of %zu bytes: %d", size, room, result);
 		assert_int_equal(t.sends, size <= room);
+		if (size <= room)
+			assert_memory_equal(t.sent + NLMSG_SPACE(4) + sizeof(struct rtattr), value, size);
 		for (size_t i = 0; i < sizeof(box.guard); i++)
 			check_row(box.guard[i] == 'g', "%zu bytes: wrote %zu behind the end", size, i);
 	}
@@ -313,9 +315,12 @@ static void an_index_is_in_the_link_that_comes(void **state)
 	assert_int_equal(netlink_index(&t.netlink, "eth0"), 43);
 	answer_error(false, 3, -ENODEV);
 	assert_int_equal(netlink_index(&t.netlink, "eth0"), -ENODEV);
+	answer_link(false, 4, 45);
+	answer_error(true, 4, -EPERM);
+	assert_int_equal(netlink_index(&t.netlink, "eth0"), -EPERM);
 	/* Done, but the link was another request's. */
 	answer_link(false, 3, 44);
-	answer_error(true, 4, 0);
+	answer_error(true, 5, 0);
 	assert_int_equal(netlink_index(&t.netlink, "eth0"), -ENODEV);
 }
 

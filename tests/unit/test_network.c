@@ -90,6 +90,8 @@ static void addresses(void **state)
 		{ "address", "localhost/24", false },
 		{ "address", "fd00::2/64", false },
 		{ "address", "0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0/8", false },
+		/* One more than the longest address, to the byte. */
+		{ "address", "0000000000000000000000000000000000000000000000/8", false },
 		{ "ipv6_address", "fd00::2/64", true },
 		{ "ipv6_address", "::1/0", true },
 		{ "ipv6_address", "fd00:1:2:3:4:5:6:7/128", true },

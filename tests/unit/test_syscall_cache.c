@@ -238,6 +238,9 @@ static void a_file_with_another_key_is_not_taken(void **state)
 		byte ^= 1;
 		change(path, at, &byte, 1);
 	}
+	longer = length - 8; /* what it has of the key is right */
+	change(path, 0, &longer, sizeof(longer));
+	assert_false(is_taken(path, PROFILE));
 	longer = length + 8;
 	change(path, 0, &longer, sizeof(longer));
 	assert_false(is_taken(path, PROFILE));
@@ -246,10 +249,10 @@ static void a_file_with_another_key_is_not_taken(void **state)
 	assert_false(is_taken(path, PROFILE));
 	change(path, 0, &length, sizeof(length));
 	assert_true(is_taken(path, PROFILE));
-	/* Half an instruction, no instruction, no key, nothing; and more than a filter may have. */
+	/* More than a filter may have; half an instruction, none, not the whole key, nothing. */
 	assert_int_equal(fstat(fd, &status), 0);
 	const off_t sizes[] = {
-		status.st_size - 4, (off_t)(8 + length), (off_t)(8 + length - 1), 8, 4, 0, (off_t)(8 + length + 4097 * 8)
+		(off_t)(8 + length + 4097 * 8), status.st_size - 4, (off_t)(8 + length), (off_t)(8 + length - 1), 8, 4, 0
 	};
 	for (size_t i = 0; i < array_count(sizes); i++) {
 		assert_int_equal(truncate(path, sizes[i]), 0);
@@ -273,6 +276,7 @@ static void profiles_that_differ_share_nothing(void **state)
 		"{\"default_action\":2,\"architectures\":[\"x86\",\"x32\"]}",
 		PROFILE,
 		RULE("write", "4"),
+		RULE("readv", "4"),
 		RULE("read", "3"),
 		RULE("read", "5"),
 		RULE("read", "5,\"errnoRet\":0"),

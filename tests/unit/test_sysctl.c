@@ -137,6 +137,9 @@ static void what_no_container_has(void **state)
 		check_row(err.code == ERROR_PARAMS && strncmp(err.field, "sysctl.", 7) == 0 && err.message[0], "\"%s\": %s",
 			  rows[i], err.field);
 	}
+	/* Not "the whole VM's". */
+	assert_true(check("kernel.hostname", "x", ALL) < 0);
+	assert_non_null(strstr(err.message, "`hostname`"));
 }
 
 static void long_names_and_lines(void **state)
