@@ -188,7 +188,10 @@ static int empty_directory(struct masks *masks, struct error *err)
 		return mounts_clone(masks->empty, false, ERROR_CONTAINER, err);
 	masks->empty =
 		mounts_new("tmpfs", "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, EMPTY_OPTIONS, ERROR_CONTAINER, err);
-	return masks->empty < 0 ? masks->empty : fcntl(masks->empty, F_DUPFD_CLOEXEC, 3);
+	if (masks->empty < 0)
+		return masks->empty;
+	int copy = fcntl(masks->empty, F_DUPFD_CLOEXEC, 3);
+	return copy >= 0 ? copy : error_set(err, ERROR_CONTAINER, errno, "keep an empty directory");
 }
 
 static int mask_path(int root, const char *path, struct masks *masks, struct error *err)
