@@ -39,11 +39,22 @@ static void check_rlimits(const struct decode_list *list)
 	}
 }
 
+#define ALL_NAMESPACES                                                                                                             \
+	(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWCGROUP | CLONE_NEWUSER |               \
+	 0x80 /* TIME */)
+
 static void check_config(const struct config *config)
 {
-	must_hold(config->clone_flags & CLONE_NEWNS);
-	must_hold((config->clone_flags & ~(unsigned long)(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET |
-							  CLONE_NEWCGROUP)) == 0);
+	const struct namespaces *namespaces = &config->namespaces;
+	must_hold((namespaces->create & CLONE_NEWNS) && !(namespaces->join & CLONE_NEWNS));
+	must_hold((namespaces->create & namespaces->join) == 0);
+	must_hold(((namespaces->create | namespaces->join) & ~(unsigned long)ALL_NAMESPACES) == 0);
+	must_hold(!(namespaces->create & CLONE_NEWUSER) || (config->uid_mappings.count && config->gid_mappings.count));
+	for (size_t i = 0; i < config->sysctl.count; i++) {
+		const struct decode_pair *pair = (const struct decode_pair *)config->sysctl.items + i;
+
+		must_hold(pair->key[0] != '/' && !strstr(pair->key, "//") && !strchr(pair->value, '\n'));
+	}
 	check_capabilities(&config->capabilities);
 	check_rlimits(&config->rlimits);
 	check_strings(&config->mask_paths, COFFER_PATH_MAX);

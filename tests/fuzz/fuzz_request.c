@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* links: agent/container/config.c agent/container/privileges.c agent/container/resources.c agent/container/validate.c */
 /* links: agent/container/hooks.c agent/container/namespaces.c agent/container/network.c agent/container/scheduling.c */
-/* links: agent/container/syscall_filter.c agent/container/sysctl.c agent/sys/links.c agent/sys/netlink.c agent/sys/libraries.c */
-/* links: agent/sys/paths.c tests/fake/modules.c */
+/* links: agent/container/syscall_filter.c agent/container/sysctl.c agent/sys/links.c agent/sys/netlink.c */
 /* links: agent/rpc/call.c agent/rpc/methods.c agent/rpc/params.c agent/rpc/request.c agent/rpc/results.c agent/rpc/life.c */
 /* links: agent/service/objects.c agent/service/completion.c agent/storage/filesystem.c */
 /* links: agent/volume/volume.c agent/volume/virtual_volume.c agent/volume/raw_block.c */
