@@ -9,17 +9,20 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/claim.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "coffer/protocol.h"
+#include "sys/blockdev.h"
 #include "sys/rights.h"
 #include "sys/rollback.h"
 
 #define TEARDOWN_DEADLINE_MS 60000u
+/* How long a worker may take to die of SIGKILL: one that waits for a disk in the kernel does not before the disk answers. */
+#define DEATH_MS 2000u
 
 /* What a worker says: one datagram, the first byte is its kind.  Undo records and log lines of a worker are "U" and "L". */
 enum { SAYS_UNDO = 'U', SAYS_CLAIM = 'C', SAYS_LOG = 'L', SAYS_PROCESS = 'P', SAYS_RESULT = 'R', SAYS_ERROR = 'E' };
@@ -29,8 +32,9 @@ enum { PHASE_QUEUED, PHASE_WORK, PHASE_TEARDOWN };
 struct jobs {
 	struct loop *loop;
 	struct job *running, *queued;
-	unsigned running_count, queued_count, fault_after;
-	int (*claimed)(void *context, const char *device);
+	unsigned running_count; /* without those that are stuck: they are no work for anybody */
+	unsigned stuck_count, queued_count, fault_after;
+	int (*claimed)(void *context, const char *claim);
 	void *claims_context;
 };
 
@@ -58,7 +62,7 @@ int jobs_new(struct loop *loop, struct jobs **jobs, struct error *err)
 
 unsigned jobs_count(const struct jobs *jobs)
 {
-	return jobs->running_count + jobs->queued_count;
+	return jobs->running_count + jobs->stuck_count + jobs->queued_count;
 }
 
 void jobs_set_fault(struct jobs *jobs, unsigned after)
@@ -66,7 +70,7 @@ void jobs_set_fault(struct jobs *jobs, unsigned after)
 	jobs->fault_after = after;
 }
 
-void jobs_set_claims(struct jobs *jobs, int (*claimed)(void *context, const char *device), void *context)
+void jobs_set_claims(struct jobs *jobs, int (*claimed)(void *context, const char *claim), void *context)
 {
 	jobs->claimed = claimed;
 	jobs->claims_context = context;
@@ -108,11 +112,15 @@ int job_claim(void *context, dev_t device, struct error *err)
 	struct worker *worker = context;
 	struct message message = { .kind = SAYS_CLAIM };
 	char verdict = 0;
+	dev_t disk;
 	ssize_t got;
 
 	message.body.undo.kind = UNDO_CLAIM;
-	snprintf(message.body.undo.name, sizeof(message.body.undo.name), "%u:%u", major(device), minor(device));
-	int result = say(worker->socket, &message, MESSAGE_SIZE(undo), -1, err);
+	int result = blockdev_whole(device, &disk, err);
+	if (result == 0) {
+		claim_format(message.body.undo.name, device, disk);
+		result = say(worker->socket, &message, MESSAGE_SIZE(undo), -1, err);
+	}
 	if (result < 0)
 		return result;
 	do
@@ -207,15 +215,15 @@ static void run_queue(struct jobs *jobs)
 	}
 }
 
-static int is_claimed(struct jobs *jobs, const char *device)
+static int is_claimed(struct jobs *jobs, const char *claim)
 {
 	for (struct job *job = jobs->running; job; job = job->next) {
 		for (size_t i = 0; i < job->undo.count; i++) {
-			if (job->undo.records[i].kind == UNDO_CLAIM && strcmp(job->undo.records[i].name, device) == 0)
+			if (job->undo.records[i].kind == UNDO_CLAIM && claim_conflicts(job->undo.records[i].name, claim))
 				return 1;
 		}
 	}
-	return jobs->claimed && jobs->claimed(jobs->claims_context, device);
+	return jobs->claimed && jobs->claimed(jobs->claims_context, claim);
 }
 
 static void keep_record(struct job *job, struct undo_record *record)
@@ -252,6 +260,7 @@ static void hear(struct job *job, struct message *message, size_t size, int fd)
 		break;
 	case SAYS_CLAIM:
 		if (size == MESSAGE_SIZE(undo)) {
+			message->body.undo.name[UNDO_NAME_MAX - 1] = '\0';
 			bool taken = is_claimed(job->jobs, message->body.undo.name);
 
 			if (!taken)
@@ -321,7 +330,11 @@ static void unlink_running(struct job *job)
 		return;
 	*at = job->next;
 	job->next = NULL;
-	job->jobs->running_count--;
+	if (job->stuck)
+		job->jobs->stuck_count--;
+	else
+		job->jobs->running_count--;
+	job->stuck = false;
 }
 
 static void finish(struct job *job, const struct error *error)
@@ -350,10 +363,19 @@ static void teardown_ended(struct job *job)
 	finish(job, &job->error);
 }
 
+/* The second worker of a failed job, or the next one of a teardown whose worker was stuck. */
+static void tear_down(struct job *job)
+{
+	job->phase = PHASE_TEARDOWN;
+	unlink_running(job);
+	launch(job);
+}
+
 static void worker_exited(struct loop_child *child, int status)
 {
 	struct job *job = child->context;
 	struct loop *loop = job->jobs->loop;
+	bool was_stuck = job->stuck;
 
 	drain(job);
 	loop_disarm(loop, &job->timer);
@@ -365,17 +387,46 @@ static void worker_exited(struct loop_child *child, int status)
 		log_warning("%s: the worker ended by %s %d", job->name, WIFSIGNALED(status) ? "signal" : "status",
 			    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 	}
-	if (job->phase == PHASE_TEARDOWN) {
+	/* What has been answered stands, even if the work came to its end after all. */
+	if (job->late && job->phase == PHASE_WORK)
+		job->error = job->cause;
+	if (job->phase == PHASE_TEARDOWN && was_stuck && job->error.code != ERROR_NONE) {
+		tear_down(job);
+	} else if (job->phase == PHASE_TEARDOWN) {
 		teardown_ended(job);
 	} else if (job->error.code == ERROR_NONE || job->undo.count == 0) {
 		finish(job, job->error.code == ERROR_NONE ? NULL : &job->error);
 	} else {
 		/* The error is answered when what was done has been taken back. */
 		job->cause = job->error;
-		job->phase = PHASE_TEARDOWN;
-		unlink_running(job);
-		launch(job);
+		tear_down(job);
 	}
+}
+
+/* It keeps its claims and its records until it dies, but neither its place among the workers nor whoever waits for the answer. */
+static void does_not_die(struct loop_timer *timer)
+{
+	struct job *job = timer->context;
+	struct jobs *jobs = job->jobs;
+	struct error error;
+
+	log_error("%s: the worker (pid %d) does not die: it waits in the kernel, for a disk as like as not", job->name,
+		  (int)job->child.pid);
+	job->stuck = true;
+	jobs->running_count--;
+	jobs->stuck_count++;
+	if (!job->late && job->answer_late) {
+		error_set(&error, ERROR_TIMEOUT, ETIMEDOUT, "%s did not end within %u ms, and its worker cannot be stopped",
+			  job->name, job->phase == PHASE_TEARDOWN ? TEARDOWN_DEADLINE_MS : job->deadline_ms);
+		if (job->cause.code != ERROR_NONE)
+			error_wrap(&error, "%s; undoing it", job->cause.message);
+		job->late = true;
+		if (job->phase == PHASE_WORK)
+			job->cause = error;
+		job->spawned = NULL;
+		job->answer_late(job, &error);
+	}
+	run_queue(jobs);
 }
 
 static void deadline_passed(struct loop_timer *timer)
@@ -386,6 +437,8 @@ static void deadline_passed(struct loop_timer *timer)
 	if (job->error.code == ERROR_INTERNAL)
 		error_set(&job->error, ERROR_TIMEOUT, ETIMEDOUT, "%s did not end within %u ms", job->name, job->deadline_ms);
 	kill(job->child.pid, SIGKILL);
+	timer->fire = does_not_die;
+	loop_arm(job->jobs->loop, timer, DEATH_MS);
 }
 
 /* Takes a job that is in neither list. */
@@ -446,6 +499,7 @@ static void enqueue(struct jobs *jobs, struct job *job)
 void job_start(struct jobs *jobs, struct job *job)
 {
 	job->phase = PHASE_QUEUED;
+	job->late = job->stuck = false;
 	job->cause.code = ERROR_NONE;
 	enqueue(jobs, job);
 }
@@ -453,6 +507,7 @@ void job_start(struct jobs *jobs, struct job *job)
 void job_start_teardown(struct jobs *jobs, struct job *job)
 {
 	job->phase = PHASE_TEARDOWN;
+	job->late = job->stuck = false;
 	job->cause.code = ERROR_NONE;
 	enqueue(jobs, job);
 }

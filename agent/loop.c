@@ -228,6 +228,7 @@ void loop_run(struct loop *loop)
 		loop->batch_count = 0;
 		fire_timers(loop);
 	}
+	loop->stop = false;
 }
 
 void loop_stop(struct loop *loop)

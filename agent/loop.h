@@ -60,7 +60,7 @@ void loop_disarm(struct loop *loop, struct loop_timer *timer);
 void loop_add_child(struct loop *loop, struct loop_child *child);
 void loop_remove_child(struct loop *loop, struct loop_child *child);
 
-/* Until loop_stop. */
+/* Until loop_stop, which may have come before.  It can be called again. */
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 

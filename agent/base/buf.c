@@ -7,6 +7,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void wipe(const struct buf *buf, size_t from, size_t to)
+{
+	if (buf->wipe && to > from)
+		explicit_bzero(buf->data + from, to - from);
+}
+
+/* realloc would leave a copy behind. */
+static char *move_to_larger(struct buf *buf, size_t capacity)
+{
+	if (!buf->wipe)
+		return realloc(buf->data, capacity);
+	char *data = malloc(capacity);
+
+	if (data && buf->data) {
+		memcpy(data, buf->data, buf->end);
+		wipe(buf, 0, buf->capacity);
+		free(buf->data);
+	}
+	return data;
+}
+
 int buf_room(struct buf *buf, size_t size, char **room)
 {
 	size_t length = buf_length(buf);
@@ -15,6 +36,7 @@ int buf_room(struct buf *buf, size_t size, char **room)
 		return -EMSGSIZE;
 	if (buf->capacity - buf->end < size && buf->start > 0) {
 		memmove(buf->data, buf->data + buf->start, length);
+		wipe(buf, length, buf->end);
 		buf->start = 0;
 		buf->end = length;
 	}
@@ -23,7 +45,7 @@ int buf_room(struct buf *buf, size_t size, char **room)
 
 		while (capacity - buf->end < size)
 			capacity *= 2;
-		char *data = realloc(buf->data, capacity);
+		char *data = move_to_larger(buf, capacity);
 		if (!data)
 			return -ENOMEM;
 		buf->data = data;
@@ -74,6 +96,7 @@ int buf_printf(struct buf *buf, const char *format, ...)
 
 void buf_consume(struct buf *buf, size_t size)
 {
+	wipe(buf, buf->start, buf->start + size);
 	buf->start += size;
 	if (buf->start != buf->end)
 		return;
@@ -88,7 +111,7 @@ void buf_consume(struct buf *buf, size_t size)
 
 void buf_free(struct buf *buf)
 {
+	wipe(buf, 0, buf->capacity);
 	free(buf->data);
-	size_t limit = buf->limit;
-	*buf = (struct buf){ .limit = limit };
+	*buf = (struct buf){ .limit = buf->limit, .wipe = buf->wipe };
 }

@@ -3,6 +3,7 @@
 #define BASE_BUF_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/error.h"
@@ -10,6 +11,7 @@
 /*
  * A growing byte buffer with a reading end.  Zero-initialised is empty; buf_free returns it to that.
  * `limit` bounds what it may hold (0: no bound); growing past it is -EMSGSIZE and leaves the content as it was.
+ * `wipe`: what has been consumed, moved or freed is overwritten, for content that may be secret.
  */
 struct buf {
 	char *data;
@@ -17,6 +19,7 @@ struct buf {
 	size_t end;   /* behind the last byte */
 	size_t capacity;
 	size_t limit;
+	bool wipe;
 };
 
 static inline size_t buf_length(const struct buf *buf)

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <json-c/printbuf.h>
+
 #include "base/scan.h"
 #include "coffer/protocol.h"
 
@@ -41,6 +43,28 @@ void decode_free(struct decode_memory *memory)
 	memory->blocks = NULL;
 }
 
+void decode_wipe(json_object *json)
+{
+	switch (json_object_get_type(json)) {
+	case json_type_string:
+		explicit_bzero((char *)json_object_get_string(json), (size_t)json_object_get_string_len(json));
+		break;
+	case json_type_array:
+		for (size_t i = 0; i < json_object_array_length(json); i++)
+			decode_wipe(json_object_array_get_idx(json, i));
+		break;
+	case json_type_object: {
+		json_object_object_foreach (json, key, value) {
+			(void)key;
+			decode_wipe(value);
+		}
+		break;
+	}
+	default:
+		break;
+	}
+}
+
 int decode_parse(const char *text, size_t length, json_object **json, struct error *err)
 {
 	int result = scan_json(text, length, err);
@@ -54,6 +78,8 @@ int decode_parse(const char *text, size_t length, json_object **json, struct err
 	if (!tokener)
 		return error_set(err, ERROR_INTERNAL, ENOMEM, "JSON parser");
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	/* json-c puts every string together in this buffer: large enough from the start it is never moved, and can be wiped. */
+	printbuf_memset(tokener->pb, 0, 0, (int)length);
 	*json = json_tokener_parse_ex(tokener, text, (int)length);
 	enum json_tokener_error why = json_tokener_get_error(tokener);
 	/* A bare number at the very end is "continue" to json-c: it cannot know that no digit follows. */
@@ -61,6 +87,7 @@ int decode_parse(const char *text, size_t length, json_object **json, struct err
 		*json = json_tokener_parse_ex(tokener, " ", 1);
 		why = json_tokener_get_error(tokener);
 	}
+	explicit_bzero(tokener->pb->buf, (size_t)tokener->pb->size);
 	json_tokener_free(tokener);
 	if (why != json_tokener_success) {
 		json_object_put(*json);

@@ -76,6 +76,9 @@ struct decode_memory {
 /* Parses one strictly checked JSON text (scan_json, then json-c).  *json is the caller's, to json_object_put. */
 must_check int decode_parse(const char *text, size_t length, json_object **json, struct error *err);
 
+/* Overwrites every string value in it, as there may be keys among them.  Nobody may use a part of it later.  NULL is nothing. */
+void decode_wipe(json_object *json);
+
 /* Fills `object` (zeroed by this function) from `json`, which must be an object.  On failure err->field is the path within it. */
 must_check int decode_object(json_object *json, const struct decode_schema *schema, void *object, struct decode_memory *memory,
 			     struct error *err);

@@ -20,7 +20,8 @@
 #define COFFER_ID_MAX          64              /* bytes of an object id: [A-Za-z0-9][A-Za-z0-9_.-]* */
 #define COFFER_SERIAL_MAX      64              /* bytes of a device serial; virtio-blk itself carries 20 */
 #define COFFER_PATH_MAX        4095            /* bytes of a path */
-#define COFFER_LOWER_MAX       64              /* volumes in one root file system */
+#define COFFER_PASSPHRASE_MAX  512             /* bytes of a passphrase */
+#define COFFER_LOWER_MAX       500             /* volumes in one root file system */
 #define COFFER_ARGS_MAX        4096            /* elements of args, and of env */
 #define COFFER_STRING_MAX      (128u * 1024u)  /* bytes of one element of args or env: the kernel's MAX_ARG_STRLEN */
 #define COFFER_CONNECTIONS_MAX 128             /* open at once, control and stream together */
