@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "sys/blockdev.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/netlink.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -18,10 +16,11 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
-#include "coffer/protocol.h"
+#include "sys/device_partition.h"
+#include "sys/device_ways.h"
 #include "sys/modules.h"
 
-#define DRIVERS_AFTER_MS 500u
+#define RETRY_MS 500u /* between two requests to look for drivers, and for SCSI disks */
 
 static uint64_t now_ms(void)
 {
@@ -29,74 +28,6 @@ static uint64_t now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-/* Where a driver shows a disk's serial, below /sys/class/block/NAME/. */
-static const char *const serial_files[] = {
-	"serial",         /* virtio-blk */
-	"device/serial",  /* NVMe */
-	"device/vpd_pg80" /* SCSI: a binary page, the text begins at byte 4 */
-};
-
-static bool has_serial(const char *disk, const char *wanted)
-{
-	char path[128], text[COFFER_SERIAL_MAX + 8];
-
-	for (size_t i = 0; i < array_count(serial_files); i++) {
-		size_t skip = i == 2 ? 4 : 0;
-
-		if (text_format(path, sizeof(path), "/sys/class/block/%s/%s", disk, serial_files[i]) < 0)
-			continue;
-		long length = text_read_file(path, text, sizeof(text));
-		if (length <= (long)skip)
-			continue;
-		while (length > (long)skip && text[length - 1] == ' ')
-			text[--length] = '\0';
-		if (strcmp(text + skip, wanted) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Whole disks only: a partition shows its disk's files through its parent, and we never scan partitions. */
-static int find_serial(const char *serial, char *path, size_t size, struct error *err)
-{
-	auto_dir blocks = opendir("/sys/class/block");
-	struct dirent *entry;
-	int found = 0;
-
-	if (!blocks)
-		return error_set(err, ERROR_INTERNAL, errno, "open /sys/class/block");
-	while ((entry = readdir(blocks))) {
-		if (entry->d_name[0] == '.' || strncmp(entry->d_name, "dm-", 3) == 0 || !has_serial(entry->d_name, serial))
-			continue;
-		if (++found > 1)
-			return error_set(err, ERROR_DEVICE, ENOTUNIQ, "two devices have the serial %s", serial);
-		if (text_format(path, size, "/dev/%s", entry->d_name) < 0)
-			return error_set(err, ERROR_DEVICE, ENAMETOOLONG, "device %s", entry->d_name);
-	}
-	return found;
-}
-
-/* 1 when it is there (its node too), 0 when not yet. */
-static int look(const struct blockdev_name *name, char *path, size_t size, struct error *err)
-{
-	struct stat status;
-
-	if (name->serial) {
-		int found = find_serial(name->serial, path, size, err);
-
-		if (found <= 0)
-			return found;
-	} else if (text_format(path, size, "%s", name->path) < 0) {
-		return error_set(err, ERROR_DEVICE, ENAMETOOLONG, "device path");
-	}
-	if (lstat(path, &status) < 0)
-		return 0;
-	/* No symbolic links: what is opened must be what was named. */
-	if (!S_ISBLK(status.st_mode))
-		return error_set(err, ERROR_DEVICE, ENOTBLK, "%s", path);
-	return 1;
 }
 
 static int listen_for_uevents(struct error *err)
@@ -109,57 +40,89 @@ static int listen_for_uevents(struct error *err)
 	return take_fd(&fd);
 }
 
-/* Listening begins before the first look, so nothing falls between the two. */
-static int wait_for(const struct blockdev_name *name, unsigned timeout_ms, char *path, size_t size, struct error *err)
+/* What is waited for. */
+struct search {
+	const struct device_wanted *wanted;
+	uint64_t deadline;
+	int events;
+	bool came; /* something has been plugged since the last look */
+	bool has_drivers;
+	uint64_t retry_at;
+};
+
+static void begin_rescan(const struct search *search)
 {
-	uint64_t deadline = now_ms() + timeout_ms;
-	fd_auto events = listen_for_uevents(err);
-	uint64_t drivers_at = now_ms() + DRIVERS_AFTER_MS;
-	bool came = false;
+	if (search->wanted->way->rescan)
+		search->wanted->way->rescan(&device_tree_kernel, search->wanted->text);
+}
+
+/*
+ * There is no udev: a disk behind a controller that was plugged later (SCSI, NVMe) has nobody else to load its driver.  Asked for
+ * when something has been plugged while we wait, and once after a moment, for what was plugged before.
+ */
+static int help_it_come(struct search *search, uint64_t now, struct error *err)
+{
+	bool is_time = now >= search->retry_at;
+
+	if (search->came || (is_time && !search->has_drivers)) {
+		if (modules_load_drivers(err) < 0)
+			return err->errnum > 0 ? -err->errnum : -EINVAL;
+		search->has_drivers = search->has_drivers || is_time;
+	}
+	if (search->came || is_time) {
+		begin_rescan(search);
+		search->retry_at = now + RETRY_MS;
+	}
+	search->came = false;
+	return 0;
+}
+
+/* An attribute may be filled in just after its event: returns after 100 ms at the latest. */
+static int sleep_a_little(struct search *search, uint64_t now, struct error *err)
+{
+	struct pollfd wake = { .fd = search->events, .events = POLLIN };
+	uint64_t left = search->deadline - now;
 	char scrap[4096];
 
-	if (events < 0)
-		return events;
-	for (;;) {
-		int found = look(name, path, size, err);
+	if (poll(&wake, 1, left < 100 ? (int)left : 100) < 0 && errno != EINTR)
+		return error_set(err, ERROR_INTERNAL, errno, "wait for device events");
+	while (recv(search->events, scrap, sizeof(scrap), 0) >= 0)
+		search->came = true;
+	return 0;
+}
 
-		if (found < 0)
-			return found;
-		if (found > 0)
-			return 0;
-		uint64_t now = now_ms();
-		if (now >= deadline)
-			return error_set(err, ERROR_NO_DEVICE, ENODEV, "%s %s did not appear within %u ms",
-					 name->serial ? "serial" : "device", name->serial ? name->serial : name->path, timeout_ms);
-		/*
-		 * There is no udev: a disk behind a controller that was plugged later (SCSI, NVMe) has nobody else to load its
-		 * driver. Asked for when something has been plugged while we wait, and once after a moment, for what was plugged
-		 * before.
-		 */
-		if (came || now >= drivers_at) {
-			if (modules_load_drivers(err) < 0)
-				return err->errnum > 0 ? -err->errnum : -EINVAL;
-			drivers_at = UINT64_MAX;
-		}
-		came = false;
-		/* An attribute may be filled in just after its event: look again at least every 100 ms. */
-		struct pollfd wake = { .fd = events, .events = POLLIN };
-		uint64_t left = deadline - now;
-		if (poll(&wake, 1, left < 100 ? (int)left : 100) < 0 && errno != EINTR)
-			return error_set(err, ERROR_INTERNAL, errno, "wait for device events");
-		while (recv(events, scrap, sizeof(scrap), 0) >= 0)
-			came = true;
+static int give_up(const struct search *search, unsigned timeout_ms, const char *what, struct error *err)
+{
+	return error_set(err, ERROR_NO_DEVICE, ENODEV, "%s%s %s did not appear within %u ms", what, search->wanted->way->name,
+			 search->wanted->text, timeout_ms);
+}
+
+/* open() of a node whose number is known: -EAGAIN when it leads nowhere for the moment, or somewhere else. */
+static int open_node(const char *path, int flags, dev_t number, int *fd, struct error *err)
+{
+	struct stat status;
+
+	*fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	/* A disk that is just being added, or just going while its name passes to another. */
+	if (*fd < 0 && (errno == ENXIO || errno == ENODEV || errno == ENOENT))
+		return -EAGAIN;
+	if (*fd < 0)
+		return error_set(err, ERROR_DEVICE, errno, "open %s", path);
+	if (fstat(*fd, &status) < 0 || !S_ISBLK(status.st_mode)) {
+		close_fd(fd);
+		return error_set(err, ERROR_DEVICE, ENOTBLK, "%s", path);
 	}
+	if (status.st_rdev != number) {
+		close_fd(fd);
+		return -EAGAIN;
+	}
+	return 0;
 }
 
 static int examine(struct blockdev *device, bool writable, struct error *err)
 {
-	struct stat status;
 	int read_only = 0, sector = 0;
 
-	if (fstat(device->fd, &status) < 0 || !S_ISBLK(status.st_mode))
-		return error_set(err, ERROR_DEVICE, ENOTBLK, "%s", device->path);
-	device->number = status.st_rdev;
 	if (ioctl(device->fd, BLKGETSIZE64, &device->size) < 0 || ioctl(device->fd, BLKSSZGET, &sector) < 0 ||
 	    ioctl(device->fd, BLKROGET, &read_only) < 0)
 		return error_set(err, ERROR_DEVICE, errno, "ask %s for its size", device->path);
@@ -172,34 +135,110 @@ static int examine(struct blockdev *device, bool writable, struct error *err)
 	return 0;
 }
 
-/* A disk that is just being added, or just going while its name passes to another, has a node that leads nowhere for a moment. */
-static bool is_in_between(int errnum)
+/*
+ * Puts the partition of an open disk in its place.  The disk is open without O_EXCL, which would keep its own partitions from being
+ * opened with it.  -EAGAIN: the kernel does not have the partition (yet).
+ */
+static int open_partition(const struct device_disk *disk, const struct device_wanted *wanted, int flags, struct blockdev *device,
+			  struct error *err)
 {
-	return errnum == ENXIO || errnum == ENODEV || errnum == ENOENT;
+	struct device_partition partition;
+	char name[sizeof(disk->name) + 8];
+	int fd = -1;
+	int result = examine(device, false, err);
+
+	if (result == 0)
+		result = device_partition_read(device->fd, device->size, device->sector, wanted, &partition, err);
+	if (result == 0)
+		result = device_partition_look(disk, &partition, name, sizeof(name), &device->number, err);
+	if (result == 1)
+		result = device_tree_node(&device_tree_kernel, name, device->number, device->path, sizeof(device->path), err);
+	if (result <= 0)
+		return result < 0 ? result : -EAGAIN;
+	result = open_node(device->path, flags, device->number, &fd, err);
+	if (result < 0)
+		return result;
+	close_fd(&device->fd);
+	device->fd = fd;
+	result = examine(device, false, err);
+	if (result == 0 && device->size != partition.size)
+		result = error_set(err, ERROR_DEVICE, EINVAL, "%s has another size than its entry in the GPT", device->path);
+	return result;
+}
+
+/*
+ * Opens what one look has found.  A number is not given to another disk while we have this one open, so when the second look finds
+ * the same one it is the one that we have.
+ */
+static int open_found(const struct search *search, const struct device_disk *disk, int flags, struct blockdev *device,
+		      struct error *err)
+{
+	bool whole = !search->wanted->partition && !search->wanted->partuuid[0];
+	char node[sizeof(device->path)];
+	struct device_disk again;
+	int result = open_node(device->path, whole ? flags : O_RDONLY, disk->number, &device->fd, err);
+
+	device->number = disk->number;
+	if (result == 0 && !whole)
+		result = open_partition(disk, search->wanted, flags, device, err);
+	if (result < 0)
+		return result;
+	result = device_ways_look(&device_tree_kernel, search->wanted, &again, node, sizeof(node), err);
+	if (result < 0)
+		return result;
+	return result == 1 && again.number == disk->number && strcmp(again.folder, disk->folder) == 0 ? 0 : -EAGAIN;
+}
+
+/* Until it is there, open and the right one. */
+static int find_and_open(struct search *search, bool writable, unsigned timeout_ms, struct blockdev *device, struct error *err)
+{
+	int flags = (writable ? O_RDWR : O_RDONLY) | O_EXCL;
+	struct device_disk disk;
+
+	for (;;) {
+		int found = device_ways_look(&device_tree_kernel, search->wanted, &disk, device->path, sizeof(device->path), err);
+		int result = found == 1 ? open_found(search, &disk, flags, device, err) : -EAGAIN;
+
+		if (found < 0)
+			return found;
+		if (result == 0)
+			return examine(device, writable, err);
+		blockdev_close(device);
+		if (result != -EAGAIN)
+			return result;
+		uint64_t now = now_ms();
+		if (now >= search->deadline)
+			return give_up(search, timeout_ms, found == 1 ? "the node or partition of " : "", err);
+		if (found == 0)
+			result = help_it_come(search, now, err);
+		else
+			result = 0;
+		if (result == 0)
+			result = sleep_a_little(search, now, err);
+		if (result < 0)
+			return result;
+	}
 }
 
 int blockdev_open(const struct blockdev_name *name, bool writable, unsigned timeout_ms, struct blockdev *device, struct error *err)
 {
-	static const struct timespec pause = { .tv_nsec = 10 * 1000 * 1000 };
-	int flags = (writable ? O_RDWR : O_RDONLY) | O_EXCL | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
-	uint64_t deadline = now_ms() + timeout_ms;
-	int result;
+	uint64_t now = now_ms();
+	struct device_wanted wanted;
+	struct search search = { .wanted = &wanted, .deadline = now + timeout_ms, .events = -1, .retry_at = now };
+	int result = device_ways_read(name, &wanted, err);
 
 	*device = (struct blockdev){ .fd = -1 };
-	for (;;) {
-		uint64_t now = now_ms();
-
-		result = wait_for(name, now < deadline ? (unsigned)(deadline - now) : 0, device->path, sizeof(device->path), err);
-		if (result < 0)
-			return result;
-		device->fd = open(device->path, flags);
-		if (device->fd >= 0)
-			break;
-		if (!is_in_between(errno) || now_ms() >= deadline)
-			return error_set(err, ERROR_DEVICE, errno, "open %s", device->path);
-		nanosleep(&pause, NULL);
-	}
-	result = examine(device, writable, err);
+	if (result < 0)
+		return result;
+	/* Drivers are not asked for at once: what was there at boot has its own. */
+	if (!wanted.way->rescan)
+		search.retry_at += RETRY_MS;
+	/* Listening begins before the first look, so nothing falls between the two. */
+	search.events = listen_for_uevents(err);
+	if (search.events < 0)
+		return search.events;
+	result = find_and_open(&search, writable, timeout_ms, device, err);
+	close_fd(&search.events);
 	if (result < 0)
 		blockdev_close(device);
 	return result;
@@ -208,6 +247,21 @@ int blockdev_open(const struct blockdev_name *name, bool writable, unsigned time
 void blockdev_close(struct blockdev *device)
 {
 	close_fd(&device->fd);
+}
+
+int blockdev_whole(dev_t number, dev_t *whole, struct error *err)
+{
+	char path[96];
+	int result = text_format(path, sizeof(path), "/sys/dev/block/%u:%u/partition", major(number), minor(number));
+
+	*whole = number;
+	if (result == 0 && access(path, F_OK) == 0)
+		result = text_format(path, sizeof(path), "/sys/dev/block/%u:%u/../dev", major(number), minor(number));
+	else
+		return 0;
+	if (result == 0)
+		result = device_tree_number(path, whole);
+	return result < 0 ? error_set(err, ERROR_DEVICE, -result, "the disk of device %u:%u", major(number), minor(number)) : 0;
 }
 
 uint64_t blockdev_written(dev_t number)

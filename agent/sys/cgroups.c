@@ -26,6 +26,9 @@ static const char *const hierarchies[] = { "cpuset", "cpu,cpuacct",      "memory
 #define DEVICES 3
 #define FREEZER 4
 
+/* How long a group may take to become empty: less than a teardown may take (job.c), so that the error has words. */
+#define REMOVE_MS 50000u
+
 enum cgroups_version cgroups_version(void)
 {
 	struct statfs status;
@@ -431,10 +434,19 @@ static int remove_everywhere(const char *group, bool v1)
 	return result;
 }
 
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 int cgroups_remove(const char *group, struct error *err)
 {
 	static const struct timespec pause = { .tv_nsec = 2 * 1000 * 1000 };
 	bool v1 = cgroups_version() == CGROUPS_V1;
+	uint64_t began = now_ms(), kill_at = began, patience = 10;
 	char path[PATH_SIZE];
 	struct error ignored;
 	int result = process_path(group, path, sizeof(path), err);
@@ -442,16 +454,22 @@ int cgroups_remove(const char *group, struct error *err)
 	if (result < 0)
 		return result;
 	result = -EBUSY;
-	for (int tries = 0; tries < 5000; tries++) {
-		/* Again each turn: a kill takes what is there now, and a zombie's rmdir is EBUSY until it is reaped. */
-		if (is_populated(path, v1)) {
-			/* A group that was frozen when it was killed would not be let go of by the kernel. */
-			if (cgroups_signal(group, SIGKILL, &ignored) == 0 && !v1)
-				(void)!cgroups_freeze(group, false, &ignored);
-		} else {
+	while (now_ms() - began < REMOVE_MS) {
+		if (!is_populated(path, v1)) {
+			/* A zombie's rmdir is EBUSY until it is reaped. */
 			result = remove_everywhere(group, v1);
 			if (result == 0)
 				return 0;
+		} else if (now_ms() >= kill_at) {
+			/* A group that was frozen when it was killed would not be let go of by the kernel. */
+			if (cgroups_signal(group, SIGKILL, &ignored) == 0 && !v1)
+				(void)!cgroups_freeze(group, false, &ignored);
+			/*
+			 * Again, as a kill takes what is there at that moment; but ever more rarely: on v1 it freezes the group,
+			 * and on a busy machine who is to die must get a processor between two of them.
+			 */
+			patience *= 2;
+			kill_at = now_ms() + patience;
 		}
 		nanosleep(&pause, NULL);
 	}

@@ -23,8 +23,18 @@ struct devmapper_target {
 /* Creates and resumes; *number is the mapping's device.  `code` is the error to answer.  A mapping that exists is -EEXIST. */
 must_check int devmapper_create(const char *name, const struct devmapper_target *target, enum error_code code, dev_t *number,
 				struct error *err);
+/*
+ * Another table for a mapping that is in use: loaded beside the live one, to be looked at, and then put in its place (what is under
+ * way is waited for, what comes meanwhile waits), or dropped.
+ */
+must_check int devmapper_load(const char *name, const struct devmapper_target *target, enum error_code code, struct error *err);
+must_check int devmapper_loaded_table(const char *name, char *text, size_t size, struct error *err);
+must_check int devmapper_swap(const char *name, enum error_code code, struct error *err);
+void devmapper_drop_loaded(const char *name);
 /* The status (or, with `table`, the table) line of the only target, without start, length and type. */
 must_check int devmapper_status(const char *name, bool table, char *text, size_t size, struct error *err);
+/* The device of a mapping that exists. */
+must_check int devmapper_number(const char *name, dev_t *number, struct error *err);
 /* Absent is success.  Waits a little for openers to go, as a just unmounted file system is let go of late. */
 must_check int devmapper_remove(const char *name, struct error *err);
 

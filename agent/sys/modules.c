@@ -99,9 +99,10 @@ int modules_load(const char *const *names, struct error *err)
 }
 
 /* Every bus that a disk, a vsock or a power button of our hosts can be on. */
-static const char *const buses[] = { "acpi", "pci", "virtio", "vmbus", "scsi" };
+static const char *const buses[] = { "acpi", "pci", "virtio", "vmbus", "scsi", "nd" };
 
-/* Each round finds the devices that the drivers of the round before have made: ACPI or PCI, virtio or vmbus, SCSI host, SCSI disk.
+/* Each round finds the devices that the drivers of the round before have made: ACPI or PCI, virtio or vmbus, SCSI host, SCSI
+ * disk; ACPI, NVDIMM region, its name space.
  */
 #define DRIVER_ROUNDS 4
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -127,6 +128,23 @@ int mounts_attach(int mount, int target, enum error_code code, struct error *err
 	if (syscall(SYS_move_mount, mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
 		return error_set(err, code, errno, "attach a mount");
 	return 0;
+}
+
+int mounts_place(int mount, const char *target, struct undo *undo, enum error_code code, struct error *err)
+{
+	int result = undo_push(undo, UNDO_RMDIR, target, err);
+
+	if (result < 0)
+		return result;
+	if (mkdir(target, 0700) < 0)
+		return error_set(err, code, errno, "make the directory %s", target);
+	result = undo_push(undo, UNDO_UMOUNT, target, err);
+	if (result < 0)
+		return result;
+	fd_auto place = open(target, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (place < 0)
+		return error_set(err, code, errno, "open %s", target);
+	return mounts_attach(mount, place, code, err);
 }
 
 int mounts_mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data,

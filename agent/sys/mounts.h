@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/undo.h"
 
 /*
  * Mounting by descriptor: a detached mount is made first and then put on an O_PATH descriptor of the place, so no path is resolved
@@ -25,6 +26,8 @@ must_check int mounts_set_attributes(int mount, uint64_t set, uint64_t clear, ui
 /* The MOUNT_ATTR_* bits that say what MS_* words say. */
 uint64_t mounts_attributes(unsigned long flags);
 must_check int mounts_attach(int mount, int target, enum error_code code, struct error *err);
+/* Makes the directory `target`, one of the agent's own, and attaches a detached mount there. */
+must_check int mounts_place(int mount, const char *target, struct undo *undo, enum error_code code, struct error *err);
 
 /* mount(2) for the agent's own paths. */
 must_check int mounts_mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data,

@@ -11,6 +11,7 @@
 #include "sys/links.h"
 #include "sys/mounts.h"
 #include "sys/paths.h"
+#include "sys/swaps.h"
 
 static int undo_nothing(const char *name, struct error *err)
 {
@@ -39,6 +40,7 @@ static int (*const actions[UNDO_COUNT])(const char *name, struct error *err) = {
 	[UNDO_CGROUP] = cgroups_remove,
 	[UNDO_LINK] = links_remove,
 	[UNDO_BRIDGE] = links_remove_bridge,
+	[UNDO_SWAPOFF] = swaps_off,
 	[UNDO_LIMIT] = cgroups_restore,
 };
 

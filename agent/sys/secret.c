@@ -13,10 +13,8 @@
 
 #define SECRET_PAGE 4096
 
-int secret_random(struct secret *secret, size_t size, struct error *err)
+int secret_new(struct secret *secret, size_t size, struct error *err)
 {
-	size_t filled = 0;
-
 	if (size > SECRET_PAGE)
 		return error_set(err, ERROR_INTERNAL, EMSGSIZE, "a secret of %zu bytes", size);
 	uint8_t *page = mmap(NULL, SECRET_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -30,8 +28,18 @@ int secret_random(struct secret *secret, size_t size, struct error *err)
 		return error_set(err, ERROR_INTERNAL, errnum, "lock memory for a secret");
 	}
 	*secret = (struct secret){ .bytes = page, .size = size };
+	return 0;
+}
+
+int secret_random(struct secret *secret, size_t size, struct error *err)
+{
+	size_t filled = 0;
+	int result = secret_new(secret, size, err);
+
+	if (result < 0)
+		return result;
 	while (filled < size) {
-		ssize_t got = getrandom(page + filled, size - filled, 0);
+		ssize_t got = getrandom(secret->bytes + filled, size - filled, 0);
 
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -62,6 +70,13 @@ int secret_to_keyring(const struct secret *secret, const char *description, int3
 	if (serial < 0)
 		return error_set(err, ERROR_CRYPT, errno, "put the key into the kernel's keyring");
 	*key = (int32_t)serial;
+	return 0;
+}
+
+int secret_offer(const char *description, const void *bytes, size_t size, struct error *err)
+{
+	if (syscall(SYS_add_key, "user", description, bytes, size, KEY_SPEC_THREAD_KEYRING) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "put %s into the kernel's keyring", description);
 	return 0;
 }
 

@@ -15,6 +15,8 @@ struct secret {
 	size_t size;    /* at most one page */
 };
 
+/* Zeros, to be filled by the caller. */
+must_check int secret_new(struct secret *secret, size_t size, struct error *err);
 /* Fresh random bytes from getrandom(2), which waits until the kernel's generator is seeded. */
 must_check int secret_random(struct secret *secret, size_t size, struct error *err);
 void secret_wipe(struct secret *secret);
@@ -24,6 +26,8 @@ void secret_wipe(struct secret *secret);
  * the thread at the latest.  `description` needs a prefix and a colon.  Returns the serial by *key.
  */
 must_check int secret_to_keyring(const struct secret *secret, const char *description, int32_t *key, struct error *err);
+/* Puts bytes that are no secret (a signature) as a "user" key where only this thread's requests to the kernel find them. */
+must_check int secret_offer(const char *description, const void *bytes, size_t size, struct error *err);
 /* Destroys the key now.  Mappings that took it keep their own copy in the kernel. */
 void secret_forget_key(int32_t key);
 
