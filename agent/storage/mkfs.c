@@ -12,7 +12,12 @@
 #include "sys/libraries.h"
 
 #define INODE_SIZE      256u
-#define BYTES_PER_INODE 16384u /* mke2fs' own default: a scratch that runs out of inodes before space would surprise */
+#define BYTES_PER_INODE 16384u /* mke2fs' own default */
+
+/* Blocks of a journal: the least that there is, and what a file system of some size is given. */
+#define JOURNAL_SMALL      1024u
+#define JOURNAL_LARGE      4096u
+#define JOURNAL_LARGE_FROM ((uint64_t)1 << 30)
 
 struct mkfs {
 	struct libraries lib;
@@ -28,28 +33,52 @@ static int check(struct mkfs *m, errcode_t code, const char *what)
 	return error_set(m->err, ERROR_FORMAT, code < 256 ? (int)code : EIO, "%s: libext2fs error %ld", what, (long)code);
 }
 
-static void describe(const struct mkfs *m, uint64_t size, struct ext2_super_block *super)
+/*
+ * A scratch has inodes of a whole block.  ext4 does without reading a block of an inode table when the others in it are free; of
+ * two processes that make the first inodes of one block each finds the other's taken, and reads what was never written.  Where a
+ * block has one inode that cannot be.  It costs space in place of bytes: one for each 64 KiB up to 64 GiB, and fewer beyond.
+ */
+static uint64_t scratch_inodes(uint64_t size)
 {
-	uint64_t inodes = size / BYTES_PER_INODE;
+	uint64_t most = size / 65536, many = 1024 * 1024, sparse = size / 262144;
+
+	return most < many ? most : sparse > many ? sparse : many;
+}
+
+static void describe(const struct mkfs *m, uint64_t size, bool lasting, struct ext2_super_block *super)
+{
+	uint64_t inodes = lasting ? size / BYTES_PER_INODE : scratch_inodes(size);
 
 	super->s_rev_level = EXT2_DYNAMIC_REV;
 	super->s_log_block_size = 2; /* 1024 << 2 */
 	super->s_log_cluster_size = 2;
 	super->s_inodes_count = inodes > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)inodes;
-	super->s_inode_size = INODE_SIZE;
+	super->s_inode_size = lasting ? INODE_SIZE : MKFS_BLOCK;
 	super->s_log_groups_per_flex = 4;
 	super->s_desc_size = 64;
-	super->s_feature_compat = EXT2_FEATURE_COMPAT_EXT_ATTR | EXT2_FEATURE_COMPAT_DIR_INDEX | EXT4_FEATURE_COMPAT_SPARSE_SUPER2;
+	super->s_feature_compat = EXT2_FEATURE_COMPAT_EXT_ATTR | EXT2_FEATURE_COMPAT_DIR_INDEX;
 	super->s_feature_incompat = EXT2_FEATURE_INCOMPAT_FILETYPE | EXT3_FEATURE_INCOMPAT_EXTENTS | EXT4_FEATURE_INCOMPAT_64BIT |
 				    EXT4_FEATURE_INCOMPAT_FLEX_BG;
 	super->s_feature_ro_compat = EXT2_FEATURE_RO_COMPAT_SPARSE_SUPER | EXT2_FEATURE_RO_COMPAT_LARGE_FILE |
 				     EXT4_FEATURE_RO_COMPAT_HUGE_FILE | EXT4_FEATURE_RO_COMPAT_DIR_NLINK |
-				     EXT4_FEATURE_RO_COMPAT_EXTRA_ISIZE | EXT4_FEATURE_RO_COMPAT_METADATA_CSUM;
+				     EXT4_FEATURE_RO_COMPAT_EXTRA_ISIZE;
+	/*
+	 * sparse_super2 cannot grow while mounted; meta_bg needs no descriptor blocks set aside to grow.  With metadata_csum
+	 * growing would read the new groups' bitmaps, which were never written, to sum them up; below it every block is
+	 * authenticated anyway.
+	 */
+	if (lasting) {
+		super->s_feature_incompat |= EXT2_FEATURE_INCOMPAT_META_BG;
+		super->s_feature_ro_compat |= EXT4_FEATURE_RO_COMPAT_GDT_CSUM;
+	} else {
+		super->s_feature_compat |= EXT4_FEATURE_COMPAT_SPARSE_SUPER2;
+		super->s_feature_ro_compat |= EXT4_FEATURE_RO_COMPAT_METADATA_CSUM;
+	}
 	/* After the features: without 64BIT it would drop the upper half. */
 	m->lib.ext2fs_blocks_count_set(super, size / MKFS_BLOCK);
 }
 
-static int initialize(struct mkfs *m, int image, uint64_t size)
+static int initialize(struct mkfs *m, int image, uint64_t size, bool lasting)
 {
 	struct ext2_super_block super;
 	uint8_t random[32];
@@ -63,13 +92,13 @@ static int initialize(struct mkfs *m, int image, uint64_t size)
 	if (text_format(path, sizeof(path), "/proc/self/fd/%d", image) < 0)
 		return error_set(m->err, ERROR_INTERNAL, EINVAL, "image path");
 	memset(&super, 0, sizeof(super));
-	describe(m, size, &super);
+	describe(m, size, lasting, &super);
 	int result =
 		check(m, m->lib.ext2fs_initialize(path, EXT2_FLAG_64BITS, &super, *unix_io, &m->fs), "lay out the file system");
 	if (result < 0)
 		return result;
 	struct ext2_super_block *made = m->fs->super;
-	made->s_checksum_type = EXT2_CRC32C_CHKSUM;
+	made->s_checksum_type = made->s_feature_ro_compat & EXT4_FEATURE_RO_COMPAT_METADATA_CSUM ? EXT2_CRC32C_CHKSUM : 0;
 	made->s_default_mount_opts = EXT2_DEFM_XATTR_USER | EXT2_DEFM_ACL;
 	made->s_min_extra_isize = made->s_want_extra_isize = sizeof(struct ext2_inode_large) - EXT2_GOOD_OLD_INODE_SIZE;
 	made->s_errors = EXT2_ERRORS_RO;
@@ -132,7 +161,31 @@ static int make_root(struct mkfs *m)
 	return check(m, m->lib.ext2fs_mkdir(m->fs, EXT2_ROOT_INO, 0, "lost+found"), "make lost+found");
 }
 
-int mkfs_ext4(uint64_t size, int *image, struct error *err)
+/*
+ * libext2fs would leave the journal's blocks out, or zero them as holes.  jbd2 replays by reading on until a block is no part of
+ * the log: it must be able to read every one.
+ */
+static int add_journal(struct mkfs *m, int image, uint64_t size)
+{
+	static const char zeros[MKFS_BLOCK];
+	blk_t blocks = size < JOURNAL_LARGE_FROM ? JOURNAL_SMALL : JOURNAL_LARGE;
+	int result = check(
+		m,
+		m->lib.ext2fs_add_journal_inode2(m->fs, blocks, ~(blk64_t)0, EXT2_MKJOURNAL_LAZYINIT | EXT2_MKJOURNAL_NO_MNT_CHECK),
+		"make the journal");
+
+	/* The first block is the journal's own superblock. */
+	for (blk64_t i = 1; i < blocks && result == 0; i++) {
+		blk64_t block = 0;
+
+		result = check(m, m->lib.ext2fs_bmap2(m->fs, EXT2_JOURNAL_INO, NULL, NULL, 0, i, NULL, &block), "find the journal");
+		if (result == 0 && pwrite(image, zeros, sizeof(zeros), (off_t)(block * MKFS_BLOCK)) != sizeof(zeros))
+			result = error_set(m->err, ERROR_FORMAT, errno, "image in memory");
+	}
+	return result;
+}
+
+int mkfs_ext4(uint64_t size, bool lasting, int *image, struct error *err)
 {
 	struct mkfs m = { .err = err };
 	int result;
@@ -146,11 +199,13 @@ int mkfs_ext4(uint64_t size, int *image, struct error *err)
 	fd_auto file = memfd_create("ext4", MFD_CLOEXEC);
 	if (file < 0 || ftruncate(file, (off_t)size) < 0)
 		return error_set(err, ERROR_FORMAT, errno, "image in memory");
-	result = initialize(&m, file, size);
+	result = initialize(&m, file, size, lasting);
 	if (result == 0)
 		result = place_metadata(&m);
 	if (result == 0)
 		result = make_root(&m);
+	if (result == 0 && lasting)
+		result = add_journal(&m, file, size);
 	/* Descriptors that were placed by hand have the checksums of before. */
 	if (result == 0)
 		result = check(&m, m.lib.ext2fs_set_gdt_csum(m.fs), "sum up the group descriptors");

@@ -2,6 +2,7 @@
 #ifndef STORAGE_MKFS_H
 #define STORAGE_MKFS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -11,11 +12,17 @@
 
 /*
  * Makes an ext4 of `size` bytes (a multiple of MKFS_BLOCK) in a new sparse file in memory, through libext2fs, and returns the
- * file's descriptor by *image.  Only blocks that carry information are data of the file: no journal, no backup superblocks,
- * no reserved descriptor blocks, bitmaps and inode tables packed at the front, unused ones not written at all.  The result
- * is what mke2fs -O ^has_journal,^resize_inode,sparse_super2 -E num_backup_sb=0,packed_meta_blocks=1,lazy_itable_init=1
- * describes; e2fsck finds it clean.  For workers.  ERROR_FORMAT.
+ * file's descriptor by *image.  Only blocks that must be written are data of the file: bitmaps and inode tables packed at the
+ * front, unused ones not written at all.  The result is what mke2fs -O ^resize_inode -E packed_meta_blocks=1,lazy_itable_init=1
+ * describes, with these:
+ *
+ *   not `lasting`  -O ^has_journal,sparse_super2 -E num_backup_sb=0: nothing is kept for a later repair
+ *   `lasting`      -O has_journal,meta_bg,uninit_bg,^metadata_csum: a journal of 4 or 16 MiB, every block of which is data of the
+ * file, since a replay reads past the last block that was logged; backup superblocks; group descriptors where they can grow without
+ * a block being read that was never written
+ *
+ * e2fsck finds it clean.  For workers.  ERROR_FORMAT.
  */
-must_check int mkfs_ext4(uint64_t size, int *image, struct error *err);
+must_check int mkfs_ext4(uint64_t size, bool lasting, int *image, struct error *err);
 
 #endif

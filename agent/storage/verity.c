@@ -3,84 +3,107 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/log.h"
 #include "base/text.h"
 #include "sys/devmapper.h"
-#include "sys/libraries.h"
+#include "sys/secret.h"
 
-/* https://gitlab.com/cryptsetup/cryptsetup/-/wikis/DMVerity: the superblock begins with this, and takes one hash block (at least
- * 512 bytes). */
-static const char magic[8] = "verity\0\0";
+/* https://gitlab.com/cryptsetup/cryptsetup/-/wikis/DMVerity: a superblock takes one hash block, at least 512 bytes. */
 #define VERITY_SUPERBLOCK_SIZE 512u
 
-static void log_cryptsetup(int level, const char *message, void *context)
-{
-	(void)context;
-	if (level == CRYPT_LOG_ERROR)
-		log_debug("libcryptsetup: %s", message);
-}
+/*
+ * The table is written here and loaded through libdevmapper.  libcryptsetup would do that too, and bring a crypto library along
+ * that every one of a hundred layers' workers would have to open.
+ *
+ * https://docs.kernel.org/admin-guide/device-mapper/verity.html
+ */
+#define TABLE_MAX (2u * 64u + 2u * VERITY_SALT_MAX + 1024u)
 
-static int find_superblock(const struct blockdev *disk, const struct verity *verity, bool *present, struct error *err)
-{
-	char found[sizeof(magic)];
-
-	*present = verity->superblock == VERITY_SUPERBLOCK_PRESENT;
-	if (verity->superblock != VERITY_SUPERBLOCK_LOOK)
-		return 0;
-	if (pread(disk->fd, found, sizeof(found), (off_t)verity->hash_offset) != sizeof(found))
-		return error_set(err, ERROR_DEVICE, EIO, "read the hash area of %s", disk->path);
-	*present = memcmp(found, magic, sizeof(magic)) == 0;
-	return 0;
-}
-
-/* In bytes; libcryptsetup would round a misaligned one down silently. */
-static uint64_t tree_offset(const struct verity *verity, bool superblock)
+/* In bytes. */
+static uint64_t tree_offset(const struct verity *verity)
 {
 	uint64_t block = verity->hash_block_size;
 
-	if (!superblock)
+	if (!verity->superblock)
 		return verity->hash_offset;
 	return (verity->hash_offset + VERITY_SUPERBLOCK_SIZE + block - 1) / block * block;
 }
 
-static int activate(struct libraries *lib, const char *name, const struct blockdev *disk, const struct verity *verity,
-		    uint64_t tree, struct error *err)
-{
-	struct crypt_device *device = NULL;
-	struct crypt_params_verity params = {
-		.hash_name = verity->algorithm,
-		.data_device = disk->path,
-		.salt = (const char *)verity->salt,
-		.salt_size = (uint32_t)verity->salt_size,
-		.hash_type = verity->hash_type,
-		.data_block_size = verity->block_size,
-		.hash_block_size = verity->hash_block_size,
-		.data_size = verity->blocks,
-		.hash_area_offset = tree,
-		.flags = CRYPT_VERITY_NO_HEADER,
-	};
+struct options {
+	char text[512];
+	size_t used;
+	unsigned words;
+};
 
-	lib->crypt_set_log_callback(NULL, log_cryptsetup, NULL);
-	int result = lib->crypt_init(&device, disk->path);
-	if (result == 0)
-		result = lib->crypt_format(device, CRYPT_VERITY, NULL, NULL, NULL, NULL, 0, &params);
-	if (result < 0) {
-		error_set(err, ERROR_VERITY, -result, "describe the image on %s", disk->path);
-	} else {
-		result = lib->crypt_activate_by_signed_key(device, name, (const char *)verity->root, verity->root_size, NULL, 0,
-							   CRYPT_ACTIVATE_READONLY);
-		if (result < 0)
-			error_set(err, ERROR_VERITY, -result, "activate dm-verity on %s", disk->path);
-	}
-	lib->crypt_free(device);
-	return result < 0 ? result : 0;
+static void add_option(struct options *options, unsigned words, const char *format, ...) printf_like(3, 4);
+static void add_option(struct options *options, unsigned words, const char *format, ...)
+{
+	size_t left = sizeof(options->text) - options->used;
+	va_list args;
+
+	va_start(args, format);
+	int length = vsnprintf(options->text + options->used, left, format, args);
+	va_end(args);
+	/* What does not fit makes the whole table not fit. */
+	options->used = length < 0 || (size_t)length >= left ? sizeof(options->text) - 1 : options->used + (size_t)length;
+	options->words += words;
+}
+
+static void write_options(const struct verity *verity, const char *disk, const char *signature,
+			  enum verity_corruption on_corruption, struct options *options)
+{
+	static const char *const words[] = { NULL, "panic_on_corruption", "restart_on_corruption" };
+
+	*options = (struct options){ 0 };
+	if (words[on_corruption])
+		add_option(options, 1, " %s", words[on_corruption]);
+	if (signature)
+		add_option(options, 2, " root_hash_sig_key_desc %s", signature);
+	/* Parity covers the data and all that follows up to itself. */
+	if (verity->fec_roots)
+		add_option(options, 8, " use_fec_from_device %s fec_start %" PRIu64 " fec_blocks %" PRIu64 " fec_roots %u", disk,
+			   verity->fec_offset / verity->block_size,
+			   verity->blocks + (verity->fec_offset - tree_offset(verity)) / verity->block_size, verity->fec_roots);
+}
+
+static int write_table(const struct verity *verity, dev_t disk, const char *signature, enum verity_corruption on_corruption,
+		       char table[TABLE_MAX], struct error *err)
+{
+	char device[32], root[2 * 64 + 1], salt[2 * VERITY_SALT_MAX + 1] = "-", count[16] = "";
+	struct options options;
+
+	snprintf(device, sizeof(device), "%u:%u", major(disk), minor(disk));
+	text_to_hex(verity->root, verity->root_size, root);
+	if (verity->salt_size)
+		text_to_hex(verity->salt, verity->salt_size, salt);
+	write_options(verity, device, signature, on_corruption, &options);
+	if (options.words)
+		snprintf(count, sizeof(count), " %u", options.words);
+	if (options.used + 1 >= sizeof(options.text) ||
+	    text_format(table, TABLE_MAX, "%u %s %s %u %u %" PRIu64 " %" PRIu64 " %s %s %s%s%s", verity->hash_type, device, device,
+			verity->block_size, verity->hash_block_size, verity->blocks, tree_offset(verity) / verity->hash_block_size,
+			verity->algorithm, root, salt, count, options.text) < 0)
+		return error_set(err, ERROR_INTERNAL, EMSGSIZE, "verity table");
+	return 0;
+}
+
+static struct devmapper_target target_of(const struct verity *verity, const char *table)
+{
+	return (struct devmapper_target){
+		.sectors = verity->blocks * verity->block_size / 512,
+		.type = "verity",
+		.params = table,
+		.read_only = true,
+	};
 }
 
 static int read_verified(int mapping, const struct verity *verity, struct error *err)
@@ -101,17 +124,15 @@ static int read_verified(int mapping, const struct verity *verity, struct error 
 	return 0;
 }
 
-static int prove(const char *name, const struct verity *verity, dev_t *number, struct error *err)
+static int prove(const char *name, const struct verity *verity, struct error *err)
 {
 	char node[160], status[64];
-	struct stat stat;
 
 	if (text_format(node, sizeof(node), "/dev/mapper/%s", name) < 0)
 		return error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "mapping name");
 	fd_auto mapping = open(node, O_RDONLY | O_DIRECT | O_CLOEXEC);
-	if (mapping < 0 || fstat(mapping, &stat) < 0)
+	if (mapping < 0)
 		return error_set(err, ERROR_VERITY, errno, "open %s", node);
-	*number = stat.st_rdev;
 	int result = read_verified(mapping, verity, err);
 	if (result == 0)
 		result = devmapper_status(name, false, status, sizeof(status), err);
@@ -123,35 +144,63 @@ static int prove(const char *name, const struct verity *verity, dev_t *number, s
 	return 0;
 }
 
-int verity_open(const char *name, struct blockdev *disk, const struct verity *verity, struct undo *undo, dev_t *number,
-		struct error *err)
+/* The kernel asks for the signature when it reads the table, by the key's description; the key dies with the worker. */
+static int offer_signature(const struct verity *verity, const char *name, char *description, size_t size, struct error *err)
 {
-	struct libraries lib;
-	bool superblock;
-	int result;
+	if (text_format(description, size, "coffer:%s", name) < 0)
+		return error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "key of %s", name);
+	return secret_offer(description, verity->signature, verity->signature_size, err);
+}
 
-	if (verity->blocks == 0 || verity->blocks > disk->size / verity->block_size || verity->hash_offset >= disk->size)
+static int activate(const char *name, dev_t disk, const struct verity *verity, struct undo *undo, dev_t *number, struct error *err)
+{
+	char table[TABLE_MAX], description[160];
+	const char *signature = verity->signature_size ? description : NULL;
+	int result = signature ? offer_signature(verity, name, description, sizeof(description), err) : 0;
+
+	if (result == 0)
+		result = write_table(verity, disk, signature, VERITY_CORRUPTION_ERROR, table, err);
+	if (result == 0)
+		result = undo_push(undo, UNDO_DM_REMOVE, name, err);
+	struct devmapper_target target = target_of(verity, table);
+	if (result == 0)
+		result = devmapper_create(name, &target, ERROR_VERITY, number, err);
+	if (result < 0 && signature)
+		error_wrap(err, "the signature must be by a key that the kernel trusts");
+	if (result == 0)
+		result = prove(name, verity, err);
+	if (result < 0 || verity->on_corruption == VERITY_CORRUPTION_ERROR)
+		return result;
+	/* What was proven is the request's description; from here on a bad block is the disk's, and does what was asked for. */
+	result = write_table(verity, disk, signature, verity->on_corruption, table, err);
+	if (result == 0)
+		result = devmapper_load(name, &target, ERROR_VERITY, err);
+	return result == 0 ? devmapper_swap(name, ERROR_VERITY, err) : result;
+}
+
+/* An image of one block has no tree: its hash area, which begins where the disk ends, is empty. */
+static int check_size(const struct blockdev *disk, const struct verity *verity, struct error *err)
+{
+	if (verity->blocks == 0 || verity->blocks > disk->size / verity->block_size || verity->hash_offset > disk->size ||
+	    verity->fec_offset >= disk->size)
 		return error_set(err, ERROR_DEVICE, ENOSPC, "%s has %llu bytes, the image needs more", disk->path,
 				 (unsigned long long)disk->size);
 	if (disk->sector > verity->block_size || disk->sector > verity->hash_block_size)
 		return error_set(err, ERROR_DEVICE, EINVAL, "%s has blocks of %u bytes, larger than the image's", disk->path,
 				 disk->sector);
-	result = find_superblock(disk, verity, &superblock, err);
-	if (result == 0)
-		result = libraries_open(&lib, LIBRARY_cryptsetup, err);
+	if (tree_offset(verity) % verity->hash_block_size != 0)
+		return error_set(err, ERROR_VERITY, EINVAL, "the hash area begins at %llu, not at a hash block",
+				 (unsigned long long)tree_offset(verity));
+	return 0;
+}
+
+int verity_open(const char *name, struct blockdev *disk, const struct verity *verity, struct undo *undo, dev_t *number,
+		struct error *err)
+{
+	int result = check_size(disk, verity, err);
+
 	if (result < 0)
 		return result;
 	blockdev_close(disk);
-	uint64_t tree = tree_offset(verity, superblock);
-	if (tree % verity->hash_block_size != 0)
-		return error_set(err, ERROR_VERITY, EINVAL, "the hash area begins at %llu, not at a hash block",
-				 (unsigned long long)tree);
-	/* libcryptsetup would wait for a udev that is not there. */
-	setenv("DM_DISABLE_UDEV", "1", 1);
-	result = undo_push(undo, UNDO_DM_REMOVE, name, err);
-	if (result == 0)
-		result = activate(&lib, name, disk, verity, tree, err);
-	if (result == 0)
-		result = prove(name, verity, number, err);
-	return result;
+	return activate(name, disk->number, verity, undo, number, err);
 }
