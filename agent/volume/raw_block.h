@@ -4,7 +4,7 @@
 
 #include "volume/volume.h"
 
-/* image_raw_block: a read-only file system image on a block device, under dm-verity. */
-extern const struct volume_driver raw_block_image;
+/* image_raw_block, layer_raw_block: a file system image on a block device, read-only, under dm-verity. */
+extern const struct volume_driver raw_block_image, raw_block_layer;
 
 #endif

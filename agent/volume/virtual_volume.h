@@ -20,14 +20,35 @@ struct virtual_volume_verity {
 	const char *hashtype, *hash, *salt;
 	uint64_t blocknum, blocksize, hashsize, offset, hash_type;
 	bool no_superblock, has_no_superblock, has_hash_type;
+	/* Ours: docs/VOLUMES.md. */
+	const char *on_corruption, *signature;
+	uint64_t fec_offset, fec_roots;
+};
+
+/* The members that belong to some types only: bits for rules.h. */
+enum virtual_volume_member {
+	VIRTUAL_VOLUME_DIRECT_VOLUME = 1,
+	VIRTUAL_VOLUME_IMAGE_PULL = 2,
+	VIRTUAL_VOLUME_NYDUS_IMAGE = 4,
+	VIRTUAL_VOLUME_DM_VERITY = 8,
+};
+
+struct virtual_volume_metadata {
+	struct decode_list pairs; /* struct decode_pair */
+};
+
+struct virtual_volume_nydus {
+	const char *config, *snapshot_dir;
 };
 
 struct virtual_volume {
 	const char *volume_type, *source, *fs_type;
 	struct decode_list options; /* const char * */
-	struct virtual_volume_verity dm_verity;
-	bool has_dm_verity;
-	json_object *direct_volume, *image_pull, *nydus_image; /* NULL when absent; of no use to the types attached so far */
+	bool has_dm_verity, has_direct_volume, has_image_pull, has_nydus_image;
+	json_object *dm_verity_json;
+	struct virtual_volume_verity dm_verity; /* decoded from it */
+	struct virtual_volume_metadata direct_volume, image_pull;
+	struct virtual_volume_nydus nydus_image;
 };
 
 /*
@@ -37,7 +58,22 @@ struct virtual_volume {
 must_check int virtual_volume_decode(json_object *json, struct virtual_volume *volume, json_object **parsed,
 				     struct decode_memory *memory, struct error *err);
 
-/* The checks of a dm_verity member, and its hex texts as bytes.  ERROR_PARAMS with the field from "dm_verity" on. */
-must_check int virtual_volume_verity(const struct virtual_volume *volume, struct verity *verity, struct error *err);
+/* The VIRTUAL_VOLUME_* bits of the members that are there. */
+unsigned virtual_volume_members(const struct virtual_volume *volume);
+/* The text of a metadata key; NULL when it is not there. */
+const char *virtual_volume_metadata(const struct virtual_volume_metadata *metadata, const char *key);
+
+/*
+ * The dm_verity member: an object, or nydus-snapshotter's text for tarfs, "DATA BLOCKS,HASH OFFSET,sha256:ROOT", which means data
+ * blocks of 512 bytes, hash blocks of 4096, no salt and no superblock (pkg/tarfs and snapshot/mount_option.go there).  Fields in
+ * errors are relative to the member.
+ */
+must_check int virtual_volume_verity_decode(json_object *json, struct virtual_volume_verity *verity, struct decode_memory *memory,
+					    struct error *err);
+/*
+ * The checks of a dm_verity member, and its texts as bytes: power-of-two sizes, alignment, overflow, the areas' order.
+ * ERROR_PARAMS with the field from "dm_verity" on.
+ */
+must_check int virtual_volume_verity(const struct virtual_volume_verity *from, struct verity *verity, struct error *err);
 
 #endif

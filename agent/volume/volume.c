@@ -7,24 +7,21 @@
 
 #include "base/cleanup.h"
 #include "coffer/protocol.h"
+#include "sys/device_ways.h"
+#include "volume/direct_block.h"
+#include "volume/nydus_block.h"
+#include "volume/nydus_fs.h"
 #include "volume/raw_block.h"
 
-#define SERIAL_PREFIX "serial:"
-
 /* Known, so that a shim learns that this agent cannot do it, and not that it made a spelling mistake. */
-#define KNOWN_ONLY(symbol, name) static const struct volume_driver symbol = { .type = name }
-
-KNOWN_ONLY(direct_block, "direct_block");
-KNOWN_ONLY(layer_raw_block, "layer_raw_block");
-KNOWN_ONLY(image_nydus_block, "image_nydus_block");
-KNOWN_ONLY(layer_nydus_block, "layer_nydus_block");
-KNOWN_ONLY(image_nydus_fs, "image_nydus_fs");
-KNOWN_ONLY(layer_nydus_fs, "layer_nydus_fs");
-KNOWN_ONLY(image_guest_pull, "image_guest_pull");
+static const struct volume_driver guest_pull_image = {
+	.type = "image_guest_pull",
+	.rules = { .may = VIRTUAL_VOLUME_IMAGE_PULL, .must = VIRTUAL_VOLUME_IMAGE_PULL, .verified_by_base = true },
+};
 
 const struct volume_driver *const volume_drivers[] = {
-	&raw_block_image,   &direct_block,   &layer_raw_block, &image_nydus_block,
-	&layer_nydus_block, &image_nydus_fs, &layer_nydus_fs,  &image_guest_pull,
+	&raw_block_image,   &raw_block_layer, &direct_block,   &nydus_block_image,
+	&nydus_block_layer, &nydus_fs_image,  &nydus_fs_layer, &guest_pull_image,
 };
 const size_t volume_driver_count = array_count(volume_drivers);
 
@@ -37,10 +34,11 @@ static const struct volume_driver *find(const char *type)
 	return NULL;
 }
 
-int volume_check(const struct volume_attach *request, struct error *err)
+int volume_check(const struct volume_attach *request, struct volume_bases *bases, struct error *err)
 {
 	const struct volume_driver *driver = find(request->volume.volume_type);
 
+	*bases = (struct volume_bases){ 0 };
 	if (!driver)
 		return error_field(err, "volume_type", "unknown volume type \"%.64s\"", request->volume.volume_type);
 	if (!driver->attach) {
@@ -50,7 +48,10 @@ int volume_check(const struct volume_attach *request, struct error *err)
 		err->errnum = ENOTSUP;
 		return result;
 	}
-	return driver->check(request, err);
+	int result = rules_check(&request->volume, &driver->rules, err);
+	if (result == 0)
+		result = driver->check(request, bases, err);
+	return result == 0 ? rules_check_trust(&request->volume, &driver->rules, request->plain_allowed, err) : result;
 }
 
 int volume_attach(const struct volume_attach *request, struct volume_context *context, struct volume_attached *attached,
@@ -66,33 +67,23 @@ int volume_attach(const struct volume_attach *request, struct volume_context *co
 
 int volume_check_device(const struct blockdev_name *name, struct error *err)
 {
-	if (name->serial) {
-		if (name->serial[0] == '\0' || strlen(name->serial) > COFFER_SERIAL_MAX)
-			return error_field(err, "serial", "a serial has 1 to %d characters", COFFER_SERIAL_MAX);
-		return 0;
-	}
-	if (strncmp(name->path, "/dev/", 5) != 0 || name->path[5] == '\0' ||
-	    strlen(name->path) >= sizeof(((struct blockdev *)0)->path))
-		return error_field(err, "path", "a device is a short path below /dev");
-	/* One spelling for each device, or the next line would be passed by with another. */
-	if (strstr(name->path, "//") || strstr(name->path, "/."))
-		return error_field(err, "path", "no component may be empty or begin with a dot");
-	if (strncmp(name->path, "/dev/mapper/", 12) == 0 || strncmp(name->path, "/dev/dm-", 8) == 0)
-		return error_field(err, "path", "the agent's own mappings are not to be named");
-	return 0;
+	struct device_wanted wanted;
+
+	return device_ways_read(name, &wanted, err);
 }
 
-int volume_source(const struct virtual_volume *volume, struct blockdev_name *name, struct error *err)
+int volume_source(const char *source, struct blockdev_name *name, struct error *err)
 {
-	*name = (struct blockdev_name){ 0 };
-	if (!volume->source || volume->source[0] == '\0')
-		return error_field(err, "source", "is required: a path below /dev, or serial:S");
-	if (strncmp(volume->source, SERIAL_PREFIX, strlen(SERIAL_PREFIX)) == 0)
-		name->serial = volume->source + strlen(SERIAL_PREFIX);
-	else
-		name->path = volume->source;
-	int result = volume_check_device(name, err);
-	if (result < 0)
-		snprintf(err->field, sizeof(err->field), "source");
-	return result;
+	*name = (struct blockdev_name){ .source = source };
+	if (!source || source[0] == '\0')
+		return error_field(err, "source", "is required: the name of a device (docs/DEVICES.md)");
+	return volume_check_device(name, err);
+}
+
+int volume_check_source(const struct volume_attach *request, struct volume_bases *bases, struct error *err)
+{
+	struct blockdev_name name;
+
+	(void)bases;
+	return volume_source(request->volume.source, &name, err);
 }
