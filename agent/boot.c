@@ -166,8 +166,9 @@ int boot_prepare(bool modules, struct error *err)
 
 /* ---- command line ---- */
 
-static bool set_log_level(const char *value)
+static bool set_log_level(struct agent *agent, const char *value)
 {
+	(void)agent;
 	int level = log_level_from_name(value);
 
 	if (level < 0)
@@ -177,20 +178,28 @@ static bool set_log_level(const char *value)
 }
 
 /* Acted on when the groups were mounted. */
-static bool is_cgroup_version(const char *value)
+static bool is_cgroup_version(struct agent *agent, const char *value)
 {
+	(void)agent;
 	return strcmp(value, "v1") == 0 || strcmp(value, "v2") == 0;
+}
+
+static bool set_plain_storage(struct agent *agent, const char *value)
+{
+	agent->plain_storage = strcmp(value, "allow") == 0;
+	return agent->plain_storage || strcmp(value, "refuse") == 0;
 }
 
 static const struct {
 	const char *key;
-	bool (*set)(const char *value);
+	bool (*set)(struct agent *agent, const char *value);
 } keys[] = {
 	{ "coffer.log=", set_log_level },
 	{ "coffer.cgroup=", is_cgroup_version },
+	{ "coffer.plain_storage=", set_plain_storage },
 };
 
-void boot_read_command_line(void)
+void boot_read_command_line(struct agent *agent)
 {
 	char text[4096], *save = NULL;
 
@@ -201,7 +210,7 @@ void boot_read_command_line(void)
 
 		for (size_t i = 0; i < array_count(keys); i++) {
 			if (strncmp(word, keys[i].key, strlen(keys[i].key)) == 0)
-				understood = keys[i].set(word + strlen(keys[i].key));
+				understood = keys[i].set(agent, word + strlen(keys[i].key));
 		}
 		if (!understood)
 			log_warning("kernel command line: %s is not understood", word);

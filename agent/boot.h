@@ -19,6 +19,6 @@ must_check int boot_switch_root(char *const *argv, struct error *err);
 /* Stage 2.  Mounts what is not mounted yet; with `modules`, loads the drivers of transport and disks. */
 must_check int boot_prepare(bool modules, struct error *err);
 /* coffer.* keys of the kernel command line: see docs/BOOT.md.  Unknown ones are logged. */
-void boot_read_command_line(void);
+void boot_read_command_line(struct agent *agent);
 
 #endif

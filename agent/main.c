@@ -133,7 +133,7 @@ int main(int argc, char **argv)
 	}
 	int result = boot_prepare(!agent.listen, &err);
 	open_log(&agent);
-	boot_read_command_line();
+	boot_read_command_line(&agent);
 	protect_self();
 	if (result == 0)
 		result = serve(&agent, &err);

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <sys/reboot.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -10,6 +11,7 @@
 #include "service/storage.h"
 
 #define PATIENCE_MS 30000u
+#define SYNC_MS     10000u
 
 struct stopping {
 	struct agent *agent;
@@ -104,9 +106,22 @@ void shutdown_begin(struct agent *agent)
 	loop_arm(agent->loop, &stopping->turn, 20);
 }
 
+/* In a child: with a disk that hangs sync() never returns. */
+static void flush_disks(void)
+{
+	pid_t child = fork();
+
+	if (child == 0) {
+		sync();
+		_exit(0);
+	}
+	for (unsigned waited = 0; child > 0 && waited < SYNC_MS && waitpid(child, NULL, WNOHANG) != child; waited += 10)
+		usleep(10 * 1000);
+}
+
 void shutdown_machine(bool reboot_wanted)
 {
-	sync();
+	flush_disks();
 	reboot(reboot_wanted ? RB_AUTOBOOT : RB_POWER_OFF);
 	/* A machine that cannot power itself off. */
 	reboot(RB_HALT_SYSTEM);

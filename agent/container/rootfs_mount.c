@@ -21,7 +21,7 @@
 #include "sys/paths.h"
 
 /* What a bind mount may take: what the host's requests have put there, and never the agent's own files. */
-static const char *const bind_sources[] = { "/run/coffer/volume/", "/run/coffer/scratch/" };
+static const char *const bind_sources[] = { "/run/coffer/volume/", "/run/coffer/scratch/" }; /* see rootfs_mount_base */
 
 #define ACCEPTED_FLAGS                                                                                                             \
 	(MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_SYNCHRONOUS | MS_DIRSYNC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME |   \
@@ -160,30 +160,40 @@ static int mount_cgroup(const struct rootfs *rootfs, const struct config_mount *
 		  : rootfs_cgroup_bind(rootfs->cgroup, (unsigned long)wanted->flags, target, err);
 }
 
-/* The source below one of the accepted directories, resolved within it. */
-int rootfs_mount_source(const struct config_mount *wanted, struct error *err)
+int rootfs_mount_base(const char *source, bool *scratch, char *id, const char **inside)
 {
-	const char *source = wanted->source ? wanted->source : "";
-
 	for (size_t i = 0; i < array_count(bind_sources); i++) {
 		size_t length = strlen(bind_sources[i]);
 
-		if (strncmp(source, bind_sources[i], length) != 0)
+		if (!source || strncmp(source, bind_sources[i], length) != 0)
 			continue;
-		const char *id = source + length;
-		size_t id_length = strcspn(id, "/");
-		char base[256];
-		if (id_length == 0 || length + id_length >= sizeof(base) || strncmp(id, "..", 2) == 0)
+		size_t id_length = strcspn(source + length, "/");
+		if (id_length == 0 || id_length > COFFER_ID_MAX || strncmp(source + length, "..", 2) == 0)
 			break;
-		memcpy(base, source, length + id_length);
-		base[length + id_length] = '\0';
-		fd_auto directory = open(base, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (directory < 0)
-			return error_set(err, ERROR_CONTAINER, errno, "open %s", base);
-		return paths_open(directory, id[id_length] ? id + id_length : "/", O_PATH, err);
+		memcpy(id, source + length, id_length);
+		id[id_length] = '\0';
+		*scratch = i == 1;
+		*inside = source + length + id_length;
+		return 0;
 	}
-	return error_set(err, ERROR_CONTAINER, EPERM,
-			 "a bind mount's source lies below /run/coffer/volume/ID or /run/coffer/scratch/ID");
+	return -EPERM;
+}
+
+/* The source below one of the accepted directories, resolved within it. */
+int rootfs_mount_source(const struct config_mount *wanted, struct error *err)
+{
+	char id[COFFER_ID_MAX + 1], base[128];
+	const char *inside;
+	bool scratch;
+
+	if (rootfs_mount_base(wanted->source, &scratch, id, &inside) < 0 ||
+	    text_format(base, sizeof(base), "%s%s", bind_sources[scratch ? 1 : 0], id) < 0)
+		return error_set(err, ERROR_CONTAINER, EPERM,
+				 "a bind mount's source lies below /run/coffer/volume/ID or /run/coffer/scratch/ID");
+	fd_auto directory = open(base, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (directory < 0)
+		return error_set(err, ERROR_CONTAINER, errno, "open %s", base);
+	return paths_open(directory, inside[0] ? inside : "/", O_PATH, err);
 }
 
 static int mount_bind(const struct rootfs *rootfs, const struct config_mount *wanted, struct error *err)

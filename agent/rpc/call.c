@@ -40,7 +40,8 @@ static void call_free(struct rpc_call *call)
 		*at = call->next;
 	decode_free(&call->memory);
 	json_object_put(call->extra);
-	rpc_request_free(&call->request);
+	/* A refused request may be a misspelt one with a key. */
+	rpc_request_free(&call->request, !call->running);
 	free(call);
 }
 
@@ -137,6 +138,7 @@ void rpc_call_line(struct rpc_connection *connection, const char *line, size_t l
 	call->next = connection->state;
 	connection->state = call;
 	connection->in_flight++;
+	call->running = true;
 	call->method->run(call);
 }
 

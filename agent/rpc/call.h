@@ -18,6 +18,7 @@ struct rpc_call {
 	json_object *extra;    /* of a volume that came as base64 */
 	void *params;          /* the method's struct */
 	struct rpc_call *next; /* of the connection */
+	bool running;          /* the method has it */
 };
 
 struct rpc_method {

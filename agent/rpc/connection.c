@@ -107,6 +107,7 @@ struct rpc_connection *rpc_connection_new(struct rpc_server *server, struct agen
 	connection->handler = handler;
 	/* One read more than a whole unit: the excess shows that the unit is too long. */
 	connection->in.limit = in_limit + READ_SIZE;
+	connection->in.wipe = true; /* requests carry keys, and streams what people type */
 	connection->out.limit = out_limit;
 	connection->watch = (struct loop_watch){ .fd = fd, .ready = ready, .context = connection };
 	connection->events = EPOLLIN;

@@ -91,16 +91,17 @@ static void encode_process(struct encode *e, const struct process *process)
 	encode_close(e, ']');
 }
 
-void rpc_life_encode_state(struct encode *e, const struct rpc_call *call, const void *result)
+static void encode_container(struct encode *e, const struct container_object *container)
 {
 	static const char *const states[] = { "creating", "created", "running", "stopped" };
-	const struct container_object *container = result;
 	const struct decode_list *labels = container->config ? &container->config->labels : NULL;
+	/* A sandbox has no root of its own: what it uses are those that it joins. */
+	bool has_root = container->object.use_count && !container->sandbox;
 
-	(void)call;
 	encode_string(e, "id", container->object.id);
 	encode_string(e, "state", containers_state(container));
-	encode_string(e, "rootfs", container->object.use_count ? container->object.uses[0]->id : "");
+	encode_string(e, "rootfs", has_root ? container->object.uses[0]->id : "");
+	encode_bool(e, "sandbox", container->sandbox);
 	encode_string(e, "cgroup", container->life.cgroup);
 	encode_time(e, "created_ms", container->life.created_ms);
 	encode_process(e, container->first);
@@ -116,6 +117,24 @@ void rpc_life_encode_state(struct encode *e, const struct rpc_call *call, const 
 		encode_string(e, "id", exec->id);
 		encode_string(e, "state", states[exec->state]);
 		encode_process(e, exec);
+		encode_close(e, '}');
+	}
+	encode_close(e, ']');
+}
+
+void rpc_life_encode_state(struct encode *e, const struct rpc_call *call, const void *result)
+{
+	(void)call;
+	encode_container(e, result);
+}
+
+void rpc_life_encode_list(struct encode *e, const struct rpc_call *call, const void *result)
+{
+	(void)result;
+	encode_open(e, "containers", '[');
+	for (const struct object *object = call->agent->objects.lists[OBJECT_CONTAINER]; object; object = object->next) {
+		encode_open(e, NULL, '{');
+		encode_container(e, (const struct container_object *)object);
 		encode_close(e, '}');
 	}
 	encode_close(e, ']');

@@ -10,6 +10,7 @@ extern const struct decode_schema rpc_life_update_schema;
 
 void rpc_life_run_state(struct rpc_call *call);
 void rpc_life_encode_state(struct encode *e, const struct rpc_call *call, const void *result);
+void rpc_life_encode_list(struct encode *e, const struct rpc_call *call, const void *result);
 void rpc_life_run_stats(struct rpc_call *call);
 void rpc_life_encode_stats(struct encode *e, const struct rpc_call *call, const void *result);
 void rpc_life_run_pause(struct rpc_call *call);

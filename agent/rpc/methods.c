@@ -5,9 +5,11 @@
 
 #include "base/cleanup.h"
 #include "rpc/call.h"
+#include "rpc/encrypted.h"
 #include "rpc/life.h"
 #include "rpc/params.h"
 #include "rpc/results.h"
+#include "rpc/volumes.h"
 #include "service/agent_info.h"
 #include "service/containers.h"
 #include "service/storage.h"
@@ -79,6 +81,11 @@ static void run_scratch(struct rpc_call *call)
 	params->request = (struct scratch_create){
 		.id = params->id,
 		.device = params->device,
+		.plan = {
+			.use = params->use ? scratch_plan_find_use(params->use) : SCRATCH_FILESYSTEM,
+			.layout = params->cipher ? integrity_layout_find(params->cipher) : integrity_scratch,
+			.disk_size = params->size,
+		},
 		.timeout_ms = params->timeout_ms ? (unsigned)params->timeout_ms : DEVICE_TIMEOUT_MS,
 	};
 	storage_create_scratch(call->agent, &params->request, answer_to(call));
@@ -210,6 +217,13 @@ const struct rpc_method rpc_methods[] = {
 	{ "volume.attach", &params_volume, run_attach, rpc_results_volume, false },
 	{ "volume.detach", &params_id, run_detach, NULL, false },
 	{ "volume.list", &params_none, run_list, rpc_results_volumes, true },
+	{ "volume.create", &params_volume_create, rpc_volumes_run_create, rpc_volumes_encode_create, false },
+	{ "volume.stats", &params_id, rpc_volumes_run_stats, rpc_volumes_encode_stats, false },
+	{ "scratch.stats", &params_id, rpc_volumes_run_scratch_stats, rpc_volumes_encode_stats, false },
+	{ "volume.resize", &params_volume_resize, rpc_encrypted_run_resize, rpc_encrypted_encode_growth, false },
+	{ "encrypted.create", &params_encrypted_create, rpc_encrypted_run_create, rpc_encrypted_encode_volume, false },
+	{ "encrypted.open", &params_encrypted_open, rpc_encrypted_run_open, rpc_encrypted_encode_volume, false },
+	{ "encrypted.change_key", &params_change_key, rpc_encrypted_run_change_key, rpc_encrypted_encode_change, false },
 	{ "scratch.create", &params_scratch, run_scratch, rpc_results_scratch, false },
 	{ "scratch.remove", &params_id, run_scratch_remove, NULL, false },
 	{ "scratch.list", &params_none, run_list, rpc_results_scratches, true },
@@ -223,7 +237,7 @@ const struct rpc_method rpc_methods[] = {
 	{ "container.signal", &params_signal, run_signal, NULL, true },
 	{ "container.wait", &params_wait, run_wait, rpc_results_exit, true },
 	{ "container.resize", &params_resize, run_resize, NULL, false },
-	{ "container.list", &params_none, run_list, rpc_results_containers, true },
+	{ "container.list", &params_none, run_list, rpc_life_encode_list, true },
 	{ "container.remove", &params_remove, run_remove, NULL, false },
 	{ "container.state", &params_id, rpc_life_run_state, rpc_life_encode_state, true },
 	{ "container.stats", &params_id, rpc_life_run_stats, rpc_life_encode_stats, true },

@@ -2,9 +2,11 @@
 #include "rpc/params.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "coffer/protocol.h"
+#include "sys/device_ways.h"
 
 #define FIELD(type, key, decode_kind, member) .name = key, .kind = decode_kind, .offset = offsetof(struct type, member)
 #define SCHEMA(fields, type)                                                                                                       \
@@ -39,27 +41,165 @@ static const struct decode_field volume_fields[] = {
 };
 const struct decode_schema params_volume = SCHEMA(volume_fields, params_volume);
 
+#define DEVICE_TEXT(key)                                                                                                           \
+	{                                                                                                                          \
+		FIELD(blockdev_name, #key, DECODE_STRING, key), .flags = DECODE_NONZERO, .max = COFFER_PATH_MAX                    \
+	}
+
 static const struct decode_field device_fields[] = {
 	{ FIELD(blockdev_name, "serial", DECODE_STRING, serial), .flags = DECODE_NONZERO, .max = COFFER_SERIAL_MAX },
-	{ FIELD(blockdev_name, "path", DECODE_STRING, path), .flags = DECODE_NONZERO, .max = COFFER_PATH_MAX },
+	DEVICE_TEXT(path),
+	DEVICE_TEXT(pci),
+	DEVICE_TEXT(scsi),
+	DEVICE_TEXT(hyperv),
+	{ FIELD(blockdev_name, "partition", DECODE_UINT, partition), .min = 1, .max = DEVICE_WAYS_PARTITION_MAX },
+	DEVICE_TEXT(partuuid),
 };
 
 static int check_device(const void *object, struct error *err)
 {
-	const struct blockdev_name *name = object;
+	struct device_wanted wanted;
 
-	return !name->serial == !name->path ? error_field(err, "", "exactly one of serial and path is needed") : 0;
+	return device_ways_read(object, &wanted, err);
 }
 
 static const struct decode_schema device_schema = { device_fields, array_count(device_fields), sizeof(struct blockdev_name),
 						    check_device };
 
+static int check_use(const char *string, struct error *err)
+{
+	return scratch_plan_find_use(string) < SCRATCH_USES ? 0 : error_field(err, "", "neither filesystem nor swap");
+}
+
+static int check_cipher(const char *string, struct error *err)
+{
+	char known[128] = "";
+
+	if (integrity_layout_find(string))
+		return 0;
+	for (const struct integrity_layout *row = integrity_scratch; row->name; row++)
+		snprintf(known + strlen(known), sizeof(known) - strlen(known), " %s", row->name);
+	return error_field(err, "", "none of:%s", known);
+}
+
+static int check_scratch(const void *object, struct error *err)
+{
+	const struct params_scratch *params = object;
+
+	return params->size % INTEGRITY_SECTOR != 0 ? error_field(err, "size", "a multiple of %u is needed", INTEGRITY_SECTOR) : 0;
+}
+
 static const struct decode_field scratch_fields[] = {
 	ID(params_scratch, "id", id),
 	{ FIELD(params_scratch, "device", DECODE_OBJECT, device), .flags = DECODE_REQUIRED, .schema = &device_schema },
+	{ FIELD(params_scratch, "use", DECODE_STRING, use), .flags = DECODE_NONZERO, .max = 16, .check = check_use },
+	{ FIELD(params_scratch, "cipher", DECODE_STRING, cipher), .flags = DECODE_NONZERO, .max = 32, .check = check_cipher },
+	{ FIELD(params_scratch, "size", DECODE_UINT, size), .min = INTEGRITY_SMALLEST, .max = INTEGRITY_LARGEST },
 	{ FIELD(params_scratch, "timeout_ms", DECODE_UINT, timeout_ms), .min = 1, .max = TIMEOUT_MOST },
 };
-const struct decode_schema params_scratch = SCHEMA(scratch_fields, params_scratch);
+const struct decode_schema params_scratch = { scratch_fields, array_count(scratch_fields), sizeof(struct params_scratch),
+					      check_scratch };
+
+/* ---- encrypted volumes ---- */
+
+/* Nothing of the value goes into an error. */
+static int check_key(const void *object, struct error *err)
+{
+	const struct encrypted_key *key = object;
+
+	return !key->passphrase == !key->raw ? error_field(err, "", "exactly one of passphrase and raw is needed") : 0;
+}
+
+static const struct decode_field key_fields[] = {
+	{ FIELD(encrypted_key, "passphrase", DECODE_STRING, passphrase), .flags = DECODE_NONZERO, .max = COFFER_PASSPHRASE_MAX },
+	{ FIELD(encrypted_key, "raw", DECODE_STRING, raw), .flags = DECODE_NONZERO, .max = 88 },
+};
+static const struct decode_schema key_schema = { key_fields, array_count(key_fields), sizeof(struct encrypted_key), check_key };
+
+static int check_ext4(const char *string, struct error *err)
+{
+	return strcmp(string, "ext4") == 0 ? 0 : error_field(err, "", "only ext4 is made");
+}
+
+static int check_sum(const char *string, struct error *err)
+{
+	return strspn(string, "0123456789abcdef") == 64 && string[64] == '\0' ? 0
+									      : error_field(err, "", "64 hex digits in lower case");
+}
+
+#define KEY(type, key, member)                                                                                                     \
+	{                                                                                                                          \
+		FIELD(type, key, DECODE_OBJECT, member), .flags = DECODE_REQUIRED, .schema = &key_schema                           \
+	}
+#define DEVICE(type)                                                                                                               \
+	{                                                                                                                          \
+		FIELD(type, "device", DECODE_OBJECT, device), .flags = DECODE_REQUIRED, .schema = &device_schema                   \
+	}
+#define TIMEOUT(type)                                                                                                              \
+	{                                                                                                                          \
+		FIELD(type, "timeout_ms", DECODE_UINT, timeout_ms), .min = 1, .max = TIMEOUT_MOST                                  \
+	}
+
+static const struct decode_field encrypted_create_fields[] = {
+	ID(params_encrypted, "id", id),
+	DEVICE(params_encrypted),
+	KEY(params_encrypted, "key", key),
+	{ FIELD(params_encrypted, "fs_type", DECODE_STRING, fs_type), .max = 16, .check = check_ext4 },
+	{ FIELD(params_encrypted, "force", DECODE_BOOL, force) },
+	TIMEOUT(params_encrypted),
+};
+const struct decode_schema params_encrypted_create = SCHEMA(encrypted_create_fields, params_encrypted);
+
+static const struct decode_field encrypted_open_fields[] = {
+	ID(params_encrypted, "id", id),
+	DEVICE(params_encrypted),
+	KEY(params_encrypted, "key", key),
+	{ FIELD(params_encrypted, "header_sha256", DECODE_STRING, header_sha256), .flags = DECODE_NONZERO, .max = 64,
+	  .check = check_sum },
+	{ FIELD(params_encrypted, "read_only", DECODE_BOOL, read_only) },
+	TIMEOUT(params_encrypted),
+};
+const struct decode_schema params_encrypted_open = SCHEMA(encrypted_open_fields, params_encrypted);
+
+static const struct decode_field change_key_fields[] = {
+	{ FIELD(params_change_key, "id", DECODE_STRING, id), .flags = DECODE_NONZERO, .max = COFFER_ID_MAX,
+	  .check = decode_check_id },
+	{ FIELD(params_change_key, "device", DECODE_OBJECT, device), .present = offsetof(struct params_change_key, has_device),
+	  .schema = &device_schema },
+	KEY(params_change_key, "key", key),
+	KEY(params_change_key, "new_key", new_key),
+	TIMEOUT(params_change_key),
+};
+
+static int check_change_key(const void *object, struct error *err)
+{
+	const struct params_change_key *params = object;
+
+	return !params->id == !params->has_device ? error_field(err, "id", "exactly one of id and device is needed") : 0;
+}
+
+const struct decode_schema params_change_key = { change_key_fields, array_count(change_key_fields),
+						 sizeof(struct params_change_key), check_change_key };
+
+static const struct decode_field volume_resize_fields[] = {
+	ID(params_volume_resize, "id", id),
+	{ FIELD(params_volume_resize, "key", DECODE_OBJECT, key), .schema = &key_schema },
+};
+const struct decode_schema params_volume_resize = SCHEMA(volume_resize_fields, params_volume_resize);
+
+#define VOLUME(key, decode_kind, member) FIELD(volumes_create, key, decode_kind, member)
+
+static const struct decode_field volume_create_fields[] = {
+	ID(volumes_create, "id", id),
+	{ VOLUME("type", DECODE_STRING, type), .flags = DECODE_REQUIRED, .max = 16 },
+	{ VOLUME("scratch", DECODE_STRING, scratch), .flags = DECODE_NONZERO, .max = COFFER_ID_MAX, .check = decode_check_id },
+	{ VOLUME("size", DECODE_UINT, size), .min = VOLUMES_TMPFS_LEAST, .max = INT64_MAX },
+	{ VOLUME("mode", DECODE_UINT, mode), .max = 07777 },
+	{ VOLUME("uid", DECODE_UINT, uid), .max = UINT32_MAX - 1 },
+	{ VOLUME("gid", DECODE_UINT, gid), .max = UINT32_MAX - 1 },
+	{ VOLUME("noexec", DECODE_BOOL, noexec) },
+};
+const struct decode_schema params_volume_create = SCHEMA(volume_create_fields, volumes_create);
 
 static const struct decode_field id_item = {
 	.kind = DECODE_STRING, .flags = DECODE_NONZERO, .max = COFFER_ID_MAX, .check = decode_check_id

@@ -3,7 +3,9 @@
 #define RPC_PARAMS_H
 
 #include "base/decode.h"
+#include "service/resize.h"
 #include "service/storage.h"
+#include "service/volumes.h"
 
 /* The `params` of each method as structs, and the tables that decode them. */
 
@@ -27,10 +29,35 @@ struct params_volume {
 };
 
 struct params_scratch {
+	const char *id, *use, *cipher;
+	struct blockdev_name device;
+	uint64_t timeout_ms, size;
+	struct scratch_create request;
+};
+
+/* To create and to open. */
+struct params_encrypted {
+	const char *id, *fs_type, *header_sha256;
+	struct blockdev_name device;
+	struct encrypted_key key;
+	uint64_t timeout_ms;
+	bool force, read_only;
+	struct encrypted_request request;
+};
+
+struct params_change_key {
 	const char *id;
 	struct blockdev_name device;
+	bool has_device;
+	struct encrypted_key key, new_key;
 	uint64_t timeout_ms;
-	struct scratch_create request;
+	struct encrypted_change request;
+};
+
+struct params_volume_resize {
+	const char *id;
+	struct encrypted_key key;
+	struct resize_request request;
 };
 
 struct params_rootfs {
@@ -69,6 +96,8 @@ struct params_fault {
 };
 
 extern const struct decode_schema params_none, params_shutdown, params_id, params_volume, params_scratch, params_rootfs,
-	params_container, params_sandbox, params_exec, params_signal, params_wait, params_resize, params_remove, params_fault;
+	params_container, params_sandbox, params_exec, params_signal, params_wait, params_resize, params_remove, params_fault,
+	params_encrypted_create, params_encrypted_open, params_change_key, params_volume_resize,
+	params_volume_create; /* the last one: of struct volumes_create itself */
 
 #endif

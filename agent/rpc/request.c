@@ -76,8 +76,17 @@ int rpc_request_read(const char *line, size_t length, struct rpc_request *reques
 	return invalid(err);
 }
 
-void rpc_request_free(struct rpc_request *request)
+void rpc_request_free(struct rpc_request *request, bool all)
 {
+	static const char *const secret[] = { "key", "new_key" };
+	json_object *value;
+
+	for (size_t i = 0; i < array_count(secret) && request->params; i++) {
+		if (json_object_object_get_ex(request->params, secret[i], &value))
+			decode_wipe(value);
+	}
+	if (all)
+		decode_wipe(request->json);
 	if (request->owns_params)
 		json_object_put(request->params);
 	json_object_put(request->json);

@@ -24,7 +24,11 @@ struct rpc_request {
  * newline.
  */
 must_check int rpc_request_read(const char *line, size_t length, struct rpc_request *request, struct error *err);
-void rpc_request_free(struct rpc_request *request);
+/*
+ * What params have under "key" and "new_key" is key material in every method, and is overwritten.  `all`: every string is; for
+ * requests of which nobody has kept a part.
+ */
+void rpc_request_free(struct rpc_request *request, bool all);
 
 /* The two forms of an answer, without newline: the caller writes the result's members between begin and end. */
 void rpc_request_begin_result(struct encode *e, const char *id);

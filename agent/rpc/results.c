@@ -6,7 +6,7 @@
 #include "service/containers.h"
 #include "service/storage.h"
 
-static void encode_steps(struct encode *e, const struct steps *steps)
+void rpc_results_steps(struct encode *e, const struct steps *steps)
 {
 	encode_open(e, "steps", '[');
 	for (uint32_t i = 0; i < steps->count && i < STEPS_MAX; i++) {
@@ -31,6 +31,7 @@ void rpc_results_info(struct encode *e, const struct rpc_call *call, const void 
 	for (const char *const *feature = agent_info_features; *feature; feature++)
 		encode_string(e, NULL, *feature);
 	encode_close(e, ']');
+	encode_bool(e, "plain_storage", call->agent->plain_storage);
 	encode_string(e, "kernel", info->kernel);
 	encode_uint(e, "uptime_ms", info->uptime_ms);
 	encode_uint(e, "boot_ms", call->agent->boot_ms);
@@ -66,7 +67,7 @@ void rpc_results_volume(struct encode *e, const struct rpc_call *call, const voi
 	encode_string(e, "device", volume->attached.device);
 	encode_string(e, "fs_type", volume->attached.fs_type);
 	encode_uint(e, "size", volume->attached.size);
-	encode_steps(e, &volume->steps);
+	rpc_results_steps(e, &volume->steps);
 }
 
 static void encode_object(struct encode *e, const struct object *object)
@@ -94,15 +95,26 @@ void rpc_results_volumes(struct encode *e, const struct rpc_call *call, const vo
 	encode_close(e, ']');
 }
 
+static void encode_scratch(struct encode *e, const char *device, enum scratch_use use, const struct integrity_layout *layout,
+			   uint64_t size, uint64_t disk_size)
+{
+	encode_string(e, "device", device);
+	encode_string(e, "use", scratch_plan_use_name(use));
+	encode_string(e, "cipher", layout->name);
+	encode_uint(e, "size", size);
+	encode_uint(e, "disk_size", disk_size);
+}
+
 void rpc_results_scratch(struct encode *e, const struct rpc_call *call, const void *result)
 {
+	const struct params_scratch *params = call->params;
+	const struct scratch_plan *plan = &params->request.plan;
 	const struct scratch_result *scratch = result;
 
-	encode_string(e, "id", ((const struct params_scratch *)call->params)->id);
-	encode_string(e, "device", scratch->device);
-	encode_uint(e, "size", scratch->size);
+	encode_string(e, "id", params->id);
+	encode_scratch(e, scratch->device, plan->use, plan->layout, scratch->size, scratch->disk_size);
 	encode_uint(e, "written", steps_written(&scratch->steps));
-	encode_steps(e, &scratch->steps);
+	rpc_results_steps(e, &scratch->steps);
 }
 
 void rpc_results_scratches(struct encode *e, const struct rpc_call *call, const void *result)
@@ -114,8 +126,7 @@ void rpc_results_scratches(struct encode *e, const struct rpc_call *call, const 
 
 		encode_open(e, NULL, '{');
 		encode_object(e, object);
-		encode_string(e, "device", scratch->device);
-		encode_uint(e, "size", scratch->size);
+		encode_scratch(e, scratch->device, scratch->use, scratch->layout, scratch->size, scratch->disk_size);
 		encode_close(e, '}');
 	}
 	encode_close(e, ']');
@@ -124,7 +135,7 @@ void rpc_results_scratches(struct encode *e, const struct rpc_call *call, const 
 void rpc_results_rootfs(struct encode *e, const struct rpc_call *call, const void *result)
 {
 	encode_string(e, "id", ((const struct params_rootfs *)call->params)->id);
-	encode_steps(e, &((const struct rootfs_result *)result)->steps);
+	rpc_results_steps(e, &((const struct rootfs_result *)result)->steps);
 }
 
 void rpc_results_rootfs_list(struct encode *e, const struct rpc_call *call, const void *result)
@@ -152,7 +163,7 @@ void rpc_results_container(struct encode *e, const struct rpc_call *call, const 
 
 	encode_string(e, "id", ((const struct params_container *)call->params)->id);
 	encode_int(e, "pid", container->pid);
-	encode_steps(e, &container->steps);
+	rpc_results_steps(e, &container->steps);
 }
 
 void rpc_results_exec(struct encode *e, const struct rpc_call *call, const void *result)
@@ -161,59 +172,12 @@ void rpc_results_exec(struct encode *e, const struct rpc_call *call, const void 
 	encode_int(e, "pid", ((const struct container_result *)result)->pid);
 }
 
-static void encode_exit(struct encode *e, int exit_code, int signal)
-{
-	encode_int(e, "exit_code", exit_code);
-	if (signal)
-		encode_int(e, "signal", signal);
-}
-
 void rpc_results_exit(struct encode *e, const struct rpc_call *call, const void *result)
 {
 	const struct process_exit *end = result;
 
 	(void)call;
-	encode_exit(e, end->exit_code, end->signal);
-}
-
-static void encode_process(struct encode *e, const struct process *process)
-{
-	encode_int(e, "pid", process->pid);
-	if (process->state == PROCESS_STOPPED)
-		encode_exit(e, process->exit_code, process->signal);
-	encode_open(e, "args", '[');
-	for (char *const *arg = process->args; arg && *arg; arg++)
-		encode_string(e, NULL, *arg);
-	encode_close(e, ']');
-}
-
-void rpc_results_containers(struct encode *e, const struct rpc_call *call, const void *result)
-{
-	static const char *const states[] = { "creating", "created", "running", "stopped" };
-
-	(void)result;
-	encode_open(e, "containers", '[');
-	for (const struct object *object = call->agent->objects.lists[OBJECT_CONTAINER]; object; object = object->next) {
-		const struct container_object *container = (const struct container_object *)object;
-
-		encode_open(e, NULL, '{');
-		encode_string(e, "id", object->id);
-		encode_string(e, "rootfs", object->use_count && !container->sandbox ? object->uses[0]->id : "");
-		encode_bool(e, "sandbox", container->sandbox);
-		encode_string(e, "state", containers_state(container));
-		encode_process(e, container->first);
-		encode_open(e, "execs", '[');
-		for (const struct process *exec = container->execs; exec; exec = exec->next) {
-			if (exec->abandoned)
-				continue;
-			encode_open(e, NULL, '{');
-			encode_string(e, "id", exec->id);
-			encode_string(e, "state", states[exec->state]);
-			encode_process(e, exec);
-			encode_close(e, '}');
-		}
-		encode_close(e, ']');
-		encode_close(e, '}');
-	}
-	encode_close(e, ']');
+	encode_int(e, "exit_code", end->exit_code);
+	if (end->signal)
+		encode_int(e, "signal", end->signal);
 }

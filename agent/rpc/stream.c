@@ -270,7 +270,7 @@ static void open_line(struct rpc_connection *connection, const char *line, size_
 		rpc_request_error(&e, request.id, &err);
 		connection->closing = true;
 	}
-	rpc_request_free(&request);
+	rpc_request_free(&request, true);
 	connection->state = stream;
 	if (encode_result(&e) < 0 || buf_append(&answer, "\n", 1) < 0)
 		connection->dead = true;

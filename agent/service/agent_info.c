@@ -13,8 +13,19 @@
 #include "sys/cgroups.h"
 
 const char *const agent_info_features[] = {
+	"volume.direct_block",
 	"volume.image_raw_block",
+	"volume.layer_raw_block",
+	"volume.image_nydus_block",
+	"volume.layer_nydus_block",
+	"volume.image_nydus_fs",
+	"volume.layer_nydus_fs",
+	"volume.encrypted",
+	"volume.tmpfs",
+	"volume.directory",
+	"volume.stats",
 	"scratch",
+	"scratch.swap",
 	"rootfs.overlay",
 	"container",
 	"container.oci_spec",

@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "container/oci.h"
 #include "container/validate.h"
+#include "service/binds.h"
 #include "service/container_hooks.h"
 #include "service/joins.h"
 #include "service/launching.h"
@@ -180,6 +181,8 @@ static int prepare_create(struct launching *launching, const struct container_cr
 	if (result == 0)
 		result = joins_resolve(launching->agent, object, &launching->container->config->namespaces, launching->owners, err);
 	if (result == 0)
+		result = binds_use(launching->agent, object, launching->container->config, err);
+	if (result == 0)
 		result = decode_process(launching, err);
 	if (result < 0 && launching->from_spec)
 		oci_blame(err);
@@ -240,6 +243,14 @@ static int find_container(struct agent *agent, const char *id, struct container_
 	return objects_get(&agent->objects, OBJECT_CONTAINER, id, "id", (struct object **)container, err);
 }
 
+static void exec_failed(struct process *exec, bool waited);
+
+/* One whose request has been answered with an error is to be buried yet, but its name is free. */
+static bool has_name(const struct process *process, const char *exec)
+{
+	return !process->abandoned && process->stopped != exec_failed && strcmp(process->id, exec) == 0;
+}
+
 int containers_process(struct agent *agent, const char *id, const char *exec, struct process **process, struct error *err)
 {
 	struct container_object *container;
@@ -250,7 +261,7 @@ int containers_process(struct agent *agent, const char *id, const char *exec, st
 	*process = container->first;
 	if (exec) {
 		*process = container->execs;
-		while (*process && ((*process)->abandoned || strcmp((*process)->id, exec) != 0))
+		while (*process && !has_name(*process, exec))
 			*process = (*process)->next;
 	}
 	if (*process)

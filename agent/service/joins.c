@@ -29,15 +29,6 @@ int joins_open(const struct container_object *container, struct error *err)
 				   containers_state(container));
 }
 
-static bool uses(const struct object *object, const struct object *base)
-{
-	for (size_t i = 0; i < object->use_count; i++) {
-		if (object->uses[i] == base)
-			return true;
-	}
-	return false;
-}
-
 static int resolve(struct agent *agent, struct object *object, const struct namespaces *namespaces, enum namespace_kind kind,
 		   int *fd, struct error *err)
 {
@@ -50,7 +41,7 @@ static int resolve(struct agent *agent, struct object *object, const struct name
 	struct object *base = pid ? find_by_pid(agent, pid) : objects_find(&agent->objects, OBJECT_CONTAINER, id);
 	if (!base || base == object)
 		return error_set(err, ERROR_NOT_FOUND, ENOENT, "%s is of no container of this VM", namespaces->paths[kind]);
-	if (!uses(object, base))
+	if (!objects_uses(object, base))
 		result = objects_use(object, base, err);
 	if (result < 0)
 		return result;

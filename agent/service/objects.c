@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/claim.h"
+
 const char *objects_kind_name(enum object_kind kind)
 {
 	static const char *const names[] = { "volume", "scratch", "root file system", "container" };
@@ -70,6 +72,15 @@ int objects_use(struct object *object, struct object *base, struct error *err)
 	return 0;
 }
 
+bool objects_uses(const struct object *object, const struct object *base)
+{
+	for (size_t i = 0; i < object->use_count; i++) {
+		if (object->uses[i] == base)
+			return true;
+	}
+	return false;
+}
+
 void objects_remove(struct objects *objects, struct object *object)
 {
 	struct object **at = &objects->lists[object->kind];
@@ -111,7 +122,7 @@ int objects_check_removable(const struct object *object, struct error *err)
 	return 0;
 }
 
-int objects_claimed(void *context, const char *device)
+int objects_claimed(void *context, const char *claim)
 {
 	const struct objects *objects = context;
 
@@ -120,7 +131,7 @@ int objects_claimed(void *context, const char *device)
 			for (size_t i = 0; i < object->teardown.count; i++) {
 				const struct undo_record *record = &object->teardown.records[i];
 
-				if (record->kind == UNDO_CLAIM && strcmp(record->name, device) == 0)
+				if (record->kind == UNDO_CLAIM && claim_conflicts(record->name, claim))
 					return 1;
 			}
 		}

@@ -2,6 +2,7 @@
 #ifndef SERVICE_OBJECTS_H
 #define SERVICE_OBJECTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -46,6 +47,8 @@ must_check int objects_add(struct objects *objects, enum object_kind kind, const
 			   struct error *err);
 /* Makes `object` stand on `base`, which must be ready: ERROR_STATE if not. */
 must_check int objects_use(struct object *object, struct object *base, struct error *err);
+/* Does `object` stand on `base` already? */
+bool objects_uses(const struct object *object, const struct object *base);
 /* Takes it from the list and frees it; its bases lose a user. */
 void objects_remove(struct objects *objects, struct object *object);
 /* 0, or ERROR_NOT_FOUND naming the field. */
@@ -53,7 +56,7 @@ must_check int objects_get(const struct objects *objects, enum object_kind kind,
 			   struct object **found, struct error *err);
 /* Can it be removed now?  ERROR_IN_USE, ERROR_STATE. */
 must_check int objects_check_removable(const struct object *object, struct error *err);
-/* 1 when some object's teardown list has this claim.  For jobs_set_claims. */
-int objects_claimed(void *objects, const char *device);
+/* 1 when some object's teardown list has a claim that conflicts with this one.  For jobs_set_claims. */
+int objects_claimed(void *objects, const char *claim);
 
 #endif

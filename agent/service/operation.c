@@ -22,11 +22,34 @@ void *operation_request(struct job *job)
 	return ((struct operation *)job->context)->request;
 }
 
+static void created(struct job *job, const struct error *error, const void *result);
+
 static int run_work(struct worker *worker, void *context, void *result, struct error *err)
 {
 	struct operation *operation = context;
 
 	return operation->kind->work(worker, operation->request, result, err);
+}
+
+/* The front end's completion, unless it has had its answer. */
+static void complete(struct operation *operation, const struct error *error, const void *result)
+{
+	struct completion completion = operation->completion;
+
+	operation->completion.done = NULL;
+	if (completion.done)
+		completion.done(completion.context, error, result);
+}
+
+/* The object is shown as being removed until the worker has died and its records have been played. */
+static void stuck(struct job *job, const struct error *error)
+{
+	struct operation *operation = job->context;
+
+	if (job->done == created)
+		operation->object->state = OBJECT_REMOVING;
+	operation->request = NULL; /* it ends with the completion */
+	complete(operation, error, NULL);
 }
 
 static void drop_object(struct operation *operation)
@@ -59,7 +82,7 @@ static void created(struct job *job, const struct error *error, const void *resu
 		undo_free(&job->undo);
 		drop_object(operation);
 	}
-	operation->completion.done(operation->completion.context, error, result);
+	complete(operation, error, result);
 }
 
 static void removed(struct job *job, const struct error *error, const void *result)
@@ -73,7 +96,7 @@ static void removed(struct job *job, const struct error *error, const void *resu
 		undo_free(&job->undo);
 		drop_object(operation);
 	}
-	operation->completion.done(operation->completion.context, error, NULL);
+	complete(operation, error, NULL);
 }
 
 static void visited(struct job *job, const struct error *error, const void *result)
@@ -81,7 +104,7 @@ static void visited(struct job *job, const struct error *error, const void *resu
 	auto_free struct operation *operation = job->context;
 
 	undo_free(&job->undo);
-	operation->completion.done(operation->completion.context, error, result);
+	complete(operation, error, result);
 }
 
 static struct operation *make(struct agent *agent, const struct operation_start *start)
@@ -101,6 +124,7 @@ static struct operation *make(struct agent *agent, const struct operation_start 
 		.work = run_work,
 		.result_size = start->kind->result_size,
 		.spawned = start->spawned,
+		.answer_late = stuck,
 		.context = operation,
 		.keep_count = start->keep_count,
 	};

@@ -9,8 +9,8 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "storage/overlay.h"
-#include "storage/scratch.h"
 #include "sys/paths.h"
+#include "sys/swaps.h"
 
 /* ---- volumes ---- */
 
@@ -53,22 +53,49 @@ static const struct operation_kind attach_kind = {
 	.apply = attach_apply,
 };
 
+/* The volumes that its files lie in stay as long as it does. */
+static int use_volumes(struct agent *agent, const struct volume_bases *bases, struct object *volume, struct error *err)
+{
+	struct object *base;
+	int result = 0;
+
+	for (size_t i = 0; i < bases->count && result == 0; i++) {
+		result = objects_get(&agent->objects, OBJECT_VOLUME, bases->ids[i], bases->fields[i], &base, err);
+		if (result == 0 && base == volume)
+			result = error_field(err, bases->fields[i], "a volume cannot lie in itself");
+		if (result == 0)
+			result = objects_use(volume, base, err);
+	}
+	return result < 0 ? error_within(err, "volume") : 0;
+}
+
+static int prepare_volume(struct agent *agent, const struct volume_attach *request, struct object **object, struct error *err)
+{
+	struct volume_bases bases;
+	int result = volume_check(request, &bases, err);
+
+	if (result < 0) {
+		error_within(err, "volume");
+		return error_step(err, "read the request");
+	}
+	result = objects_add(&agent->objects, OBJECT_VOLUME, request->id, sizeof(struct volume_object), object, err);
+	if (result < 0)
+		return result;
+	result = use_volumes(agent, &bases, *object, err);
+	if (result < 0)
+		objects_remove(&agent->objects, *object);
+	return result;
+}
+
 void storage_attach_volume(struct agent *agent, struct volume_attach *request, struct completion completion)
 {
 	struct operation_start start = {
 		.kind = &attach_kind, .request = request, .wait_ms = request->timeout_ms, .completion = completion
 	};
 	struct error err;
-	int result = volume_check(request, &err);
 
-	if (result < 0) {
-		error_within(&err, "volume");
-		error_step(&err, "read the request");
-	} else {
-		result =
-			objects_add(&agent->objects, OBJECT_VOLUME, request->id, sizeof(struct volume_object), &start.object, &err);
-	}
-	if (result < 0)
+	request->plain_allowed = agent->plain_storage;
+	if (prepare_volume(agent, request, &start.object, &err) < 0)
 		completion_fail(&completion, &err);
 	else
 		operation_create(agent, &start);
@@ -99,7 +126,8 @@ static int scratch_work(struct worker *worker, void *context, void *result, stru
 	if (outcome < 0)
 		return error_step(err, "claim the device");
 	snprintf(answer->device, sizeof(answer->device), "%s", disk.path);
-	outcome = scratch_open(name, &disk, target, &worker->undo, &worker->steps, &answer->size, err);
+	outcome = scratch_open(name, &disk, &request->plan, target, &worker->undo, &worker->steps, &answer->size, err);
+	answer->disk_size = disk.size;
 	answer->steps = worker->steps;
 	return outcome;
 }
@@ -112,6 +140,7 @@ static void scratch_apply(struct object *object, const void *result)
 	memcpy(scratch->device, answer->device, sizeof(scratch->device));
 	END_TEXT(scratch->device);
 	scratch->size = answer->size;
+	scratch->disk_size = answer->disk_size;
 }
 
 static const struct operation_kind scratch_kind = {
@@ -122,23 +151,48 @@ static const struct operation_kind scratch_kind = {
 	.apply = scratch_apply,
 };
 
+static int prepare_scratch(struct agent *agent, const struct scratch_create *request, struct object **object, struct error *err)
+{
+	struct object *made = NULL;
+	int result = volume_check_device(&request->device, err);
+
+	if (result < 0)
+		return error_within(err, "device");
+	/* Before there is a swap: the host may put back what a page there held earlier, and PID 1 decides by what its pages hold.
+	 */
+	if (request->plan.use == SCRATCH_SWAP)
+		result = swaps_exempt_self(err);
+	if (result == 0)
+		result = objects_add(&agent->objects, OBJECT_SCRATCH, request->id, sizeof(struct scratch_object), &made, err);
+	if (!made)
+		return result;
+	struct scratch_object *scratch = (struct scratch_object *)made;
+	*object = made;
+	scratch->use = request->plan.use;
+	scratch->layout = request->plan.layout;
+	return 0;
+}
+
 void storage_create_scratch(struct agent *agent, struct scratch_create *request, struct completion completion)
 {
 	struct operation_start start = {
 		.kind = &scratch_kind, .request = request, .wait_ms = request->timeout_ms, .completion = completion
 	};
 	struct error err;
-	int result = volume_check_device(&request->device, &err);
 
-	if (result < 0)
-		error_within(&err, "device");
-	else
-		result = objects_add(&agent->objects, OBJECT_SCRATCH, request->id, sizeof(struct scratch_object), &start.object,
-				     &err);
-	if (result < 0)
+	if (prepare_scratch(agent, request, &start.object, &err) < 0)
 		completion_fail(&completion, &err);
 	else
 		operation_create(agent, &start);
+}
+
+int storage_get_scratch(struct agent *agent, const char *id, const char *field, struct object **scratch, struct error *err)
+{
+	int result = objects_get(&agent->objects, OBJECT_SCRATCH, id, field, scratch, err);
+
+	if (result == 0 && ((const struct scratch_object *)*scratch)->use != SCRATCH_FILESYSTEM)
+		result = error_field(err, field, "%s is swap space, and has no file system", id);
+	return result;
 }
 
 /* ---- root file systems ---- */
@@ -187,7 +241,7 @@ static int use_bases(struct agent *agent, const struct rootfs_create *request, s
 			result = objects_use(rootfs, base, err);
 	}
 	if (result == 0)
-		result = objects_get(&agent->objects, OBJECT_SCRATCH, request->scratch, "scratch", &base, err);
+		result = storage_get_scratch(agent, request->scratch, "scratch", &base, err);
 	return result == 0 ? objects_use(rootfs, base, err) : result;
 }
 
@@ -210,6 +264,21 @@ void storage_create_rootfs(struct agent *agent, struct rootfs_create *request, s
 
 /* ---- all three ---- */
 
+/*
+ * What a container has in a swap would have to come back into memory that its limits, or the machine, may not have: the kernel
+ * would kill for it.  So containers go first.
+ */
+static int check_swap_unused(const struct agent *agent, const struct object *object, struct error *err)
+{
+	const struct object *container = agent->objects.lists[OBJECT_CONTAINER];
+
+	if (object->kind != OBJECT_SCRATCH || ((const struct scratch_object *)object)->use != SCRATCH_SWAP)
+		return 0;
+	while (container && container->state == OBJECT_BROKEN)
+		container = container->next;
+	return container ? error_set(err, ERROR_IN_USE, EBUSY, "container %s may be swapped out there", container->id) : 0;
+}
+
 void storage_remove(struct agent *agent, enum object_kind kind, const char *id, struct completion completion)
 {
 	static const struct operation_kind kinds[] = {
@@ -223,6 +292,8 @@ void storage_remove(struct agent *agent, enum object_kind kind, const char *id, 
 
 	if (result == 0)
 		result = objects_check_removable(object, &err);
+	if (result == 0)
+		result = check_swap_unused(agent, object, &err);
 	if (result < 0)
 		completion_fail(&completion, &err);
 	else

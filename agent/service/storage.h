@@ -3,6 +3,7 @@
 #define SERVICE_STORAGE_H
 
 #include "service/operation.h"
+#include "storage/scratch.h"
 #include "sys/steps.h"
 #include "volume/volume.h"
 
@@ -27,18 +28,21 @@ struct volume_result {
 struct scratch_create {
 	const char *id;
 	struct blockdev_name device;
+	struct scratch_plan plan;
 	unsigned timeout_ms;
 };
 
 struct scratch_object {
 	struct object object;
 	char device[64];
-	uint64_t size;
+	enum scratch_use use;
+	const struct integrity_layout *layout;
+	uint64_t size, disk_size; /* of the file system or swap; of the part of the disk that is used */
 };
 
 struct scratch_result {
 	char device[64];
-	uint64_t size;
+	uint64_t size, disk_size;
 	struct steps steps;
 };
 
@@ -56,6 +60,10 @@ struct rootfs_object {
 struct rootfs_result {
 	struct steps steps;
 };
+
+/* The scratch that a request wants for its file system: ERROR_NOT_FOUND naming the field, ERROR_PARAMS when it is swap space. */
+must_check int storage_get_scratch(struct agent *agent, const char *id, const char *field, struct object **scratch,
+				   struct error *err);
 
 void storage_attach_volume(struct agent *agent, struct volume_attach *request, struct completion completion);
 void storage_create_scratch(struct agent *agent, struct scratch_create *request, struct completion completion);
