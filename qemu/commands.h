@@ -11,6 +11,7 @@ int stop_run(const struct options *options, struct error *err);
 int list_run(const struct options *options, struct error *err);
 int console_run(const struct options *options, struct error *err);
 int plug_add(const struct options *options, struct error *err);
+int plug_resize(const struct options *options, struct error *err);
 int plug_remove(const struct options *options, struct error *err);
 int call_run(const struct options *options, struct error *err);
 int run_run(const struct options *options, struct error *err);

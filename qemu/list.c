@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/encode.h"
+#include "qemu/bus.h"
 #include "qemu/commands.h"
 #include "qemu/state.h"
 
@@ -23,6 +24,20 @@ static void encode_path(struct encode *e, const struct vm *vm, const char *key, 
 
 	if (vm_path(vm, file, path, sizeof(path), &ignored) == 0)
 		encode_string(e, key, path);
+}
+
+/* By what the agent can find it, beside its serial. */
+static void encode_place(struct encode *e, const struct vm_disk *disk, unsigned slot)
+{
+	char place[32];
+
+	bus_pci_path(disk, slot, place, sizeof(place));
+	if (place[0])
+		encode_string(e, "pci", place);
+	if (disk->bus == VM_VIRTIO_SCSI) {
+		snprintf(place, sizeof(place), "%u:%u", disk->scsi_id, disk->scsi_lun);
+		encode_string(e, "scsi", place);
+	}
 }
 
 static void encode_vm(struct encode *e, const struct vm *vm, const char *state)
@@ -58,6 +73,8 @@ static void encode_vm(struct encode *e, const struct vm *vm, const char *state)
 		encode_string(e, "serial", disk->serial);
 		encode_string(e, "file", disk->file);
 		encode_bool(e, "readonly", disk->readonly);
+		encode_string(e, "bus", bus_name(disk->bus));
+		encode_place(e, disk, slot);
 		encode_close(e, '}');
 	}
 	encode_close(e, ']');

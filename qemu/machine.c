@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "qemu/bus.h"
 #include "qemu/disk.h"
 #include "qemu/fail.h"
 
@@ -33,21 +34,22 @@ static int socket_path(const struct vm *vm, const char *file, char *out, size_t 
 	return result < 0 ? result : escape(path, out, size, err);
 }
 
-static void add_processor(const struct vm *vm, struct argv *argv)
+static int add_processor(const struct vm *vm, struct argv *argv, struct error *err)
 {
 	argv_add(argv, "-accel");
 	argv_add(argv, strcmp(vm->accel, "kvm") == 0 ? "kvm" : "tcg,thread=multi");
 	argv_add(argv, "-cpu");
-	argv_add(argv, strcmp(vm->accel, "kvm") == 0 ? "host,-arch-capabilities" : "max");
+	/*
+	 * QEMU 7.2's emulation of cmpxchg16b leaves wrong flags now and then, and the kernel's allocator stumbles over them (seen
+	 * with Linux 6.12 as a panic in __kmalloc); without the instruction the kernel does without it.
+	 */
+	argv_add(argv, strcmp(vm->accel, "kvm") == 0 ? "host,-arch-capabilities" : "max,-cx16");
 	argv_add(argv, "-smp");
 	argv_printf(argv, "%" PRIu64, vm->cpus);
-	argv_add(argv, "-m");
-	argv_printf(argv, "%" PRIu64 "M", vm->memory >> 20);
 	/* Shared, since the vsock bridge reads and writes the queues in it. */
 	argv_add(argv, "-object");
 	argv_printf(argv, "memory-backend-memfd,id=mem,size=%" PRIu64 "M,share=on", vm->memory >> 20);
-	argv_add(argv, "-M");
-	argv_add(argv, "q35,memory-backend=mem,usb=off,smbus=off,hpet=off,vmport=off,graphics=off");
+	return bus_add_machine(vm, "q35,memory-backend=mem,usb=off,smbus=off,hpet=off,vmport=off,graphics=off", argv, err);
 }
 
 static int add_chardevs(const struct vm *vm, struct argv *argv, struct error *err)
@@ -90,6 +92,27 @@ static int add_vsock(const struct vm *vm, int vhost, struct argv *argv, struct e
 	return 0;
 }
 
+static int add_disk(const struct vm_disk *disk, unsigned slot, struct argv *argv, struct error *err)
+{
+	struct buf node = { 0 }, devices[BUS_DEVICES_MAX] = { 0 };
+	int result = disk_blockdev(disk, &node, err);
+
+	if (result == 0)
+		result = bus_devices(disk, slot, devices, err);
+	if (result > 0) {
+		argv_add(argv, "-blockdev");
+		argv_printf(argv, "%.*s", (int)buf_length(&node), buf_bytes(&node));
+	}
+	for (int i = 0; i < result; i++) {
+		argv_add(argv, "-device");
+		argv_printf(argv, "%.*s", (int)buf_length(&devices[i]), buf_bytes(&devices[i]));
+	}
+	buf_free(&node);
+	for (size_t i = 0; i < BUS_DEVICES_MAX; i++)
+		buf_free(&devices[i]);
+	return result < 0 ? result : 0;
+}
+
 /* Every disk has a port of its own, since only what stands behind a port can be plugged and unplugged while the VM runs. */
 static int add_disks(const struct vm *vm, struct argv *argv, struct error *err)
 {
@@ -98,26 +121,12 @@ static int add_disks(const struct vm *vm, struct argv *argv, struct error *err)
 	for (unsigned slot = 0; slot < VM_SLOTS; slot++) {
 		argv_add(argv, "-device");
 		/* No I/O ports: virtio 1.0 needs none, and 16 times 4 KiB is more than there are. */
-		argv_printf(argv, "pcie-root-port,id=slot%u,chassis=%u,addr=0x%x,io-reserve=0", slot, slot + 1, 4 + slot);
+		argv_printf(argv, "pcie-root-port,id=slot%u,chassis=%u,addr=0x%x,io-reserve=0", slot, slot + 1,
+			    BUS_FIRST_PORT + slot);
 	}
 	for (unsigned slot = 0; slot < VM_SLOTS && result == 0; slot++) {
-		const struct vm_disk *disk = &vm->disks[slot];
-		struct buf json = { 0 };
-
-		if (!disk->serial[0])
-			continue;
-		result = disk_blockdev(disk, &json, err);
-		if (result == 0) {
-			argv_add(argv, "-blockdev");
-			argv_printf(argv, "%.*s", (int)buf_length(&json), buf_bytes(&json));
-			buf_consume(&json, buf_length(&json));
-			result = disk_device(disk, slot, &json, err);
-		}
-		if (result == 0) {
-			argv_add(argv, "-device");
-			argv_printf(argv, "%.*s", (int)buf_length(&json), buf_bytes(&json));
-		}
-		buf_free(&json);
+		if (vm->disks[slot].serial[0] && bus_can_plug(vm->disks[slot].bus))
+			result = add_disk(&vm->disks[slot], slot, argv, err);
 	}
 	return result;
 }
@@ -137,7 +146,9 @@ int machine_argv(const struct vm *vm, int vhost, struct argv *argv, struct error
 	argv_add(argv, "-no-reboot");
 	argv_add(argv, "-display");
 	argv_add(argv, "none");
-	add_processor(vm, argv);
+	result = add_processor(vm, argv, err);
+	if (result < 0)
+		return result;
 	argv_add(argv, "-kernel");
 	argv_add(argv, vm->kernel);
 	argv_add(argv, "-initrd");

@@ -18,6 +18,16 @@ int plug_add(const struct options *options, struct error *err)
 	return disk_plug(options->words[0], &disk, err);
 }
 
+int plug_resize(const struct options *options, struct error *err)
+{
+	uint64_t bytes = 0;
+	int result = disk_check_serial(options->words[1], err);
+
+	if (result == 0)
+		result = options_size(options->words[2], &bytes, err);
+	return result < 0 ? result : disk_resize(options->words[0], options->words[1], bytes, err);
+}
+
 int plug_remove(const struct options *options, struct error *err)
 {
 	int result = disk_check_serial(options->words[1], err);

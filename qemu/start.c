@@ -50,16 +50,15 @@ static int read_disks(const struct options *options, struct vm *vm, struct error
 		return fail_set(err, E2BIG, "a VM has %d disk slots", VM_SLOTS);
 	for (size_t i = 0; i < options->disks.count; i++) {
 		struct vm_disk disk;
-		struct error ignored;
 		int result = disk_parse(options->disks.items[i], &disk, err);
 
 		if (result < 0)
 			return result;
 		if (!disk.serial[0])
 			snprintf(disk.serial, sizeof(disk.serial), "disk%u", (unsigned)i);
-		if (disk_slot(vm, disk.serial, &ignored) >= 0)
-			return fail_set(err, EEXIST, "two disks have the serial %s", disk.serial);
-		vm->disks[i] = disk;
+		result = disk_place(vm, &disk, (int)i, err);
+		if (result < 0)
+			return result;
 	}
 	return 0;
 }

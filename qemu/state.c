@@ -14,6 +14,8 @@
 #include "base/decode.h"
 #include "base/encode.h"
 #include "base/text.h"
+#include "qemu/bus.h"
+#include "qemu/disk.h"
 #include "qemu/fail.h"
 
 int state_runtime(char *path, size_t size, struct error *err)
@@ -132,8 +134,9 @@ int state_claim(struct vm *vm, int *lock, struct error *err)
 /* The JSON's shape, before it becomes a struct vm. */
 struct disk_record {
 	uint64_t slot;
-	const char *serial, *file;
+	const char *serial, *file, *bus;
 	bool readonly;
+	uint64_t scsi_id, scsi_lun;
 };
 
 struct record {
@@ -142,6 +145,13 @@ struct record {
 	int64_t started;
 	struct decode_list disks;
 };
+
+static int check_bus(const char *name, struct error *err)
+{
+	enum vm_bus bus;
+
+	return bus_find(name, &bus, err);
+}
 
 static const struct decode_field disk_fields[] = {
 	{ .name = "slot", .kind = DECODE_UINT, .offset = offsetof(struct disk_record, slot), .max = VM_SLOTS - 1 },
@@ -152,6 +162,13 @@ static const struct decode_field disk_fields[] = {
 	  .max = VM_SERIAL_MAX },
 	{ .name = "file", .kind = DECODE_STRING, .flags = DECODE_REQUIRED, .offset = offsetof(struct disk_record, file) },
 	{ .name = "readonly", .kind = DECODE_BOOL, .offset = offsetof(struct disk_record, readonly) },
+	{ .name = "bus",
+	  .kind = DECODE_STRING,
+	  .flags = DECODE_REQUIRED,
+	  .offset = offsetof(struct disk_record, bus),
+	  .check = check_bus },
+	{ .name = "scsi_id", .kind = DECODE_UINT, .offset = offsetof(struct disk_record, scsi_id), .max = DISK_SCSI_ID_MAX },
+	{ .name = "scsi_lun", .kind = DECODE_UINT, .offset = offsetof(struct disk_record, scsi_lun), .max = DISK_SCSI_LUN_MAX },
 };
 
 static const struct decode_schema disk_schema = { .fields = disk_fields,
@@ -191,6 +208,7 @@ static const struct decode_schema schema = { .fields = fields, .count = array_co
 static void adopt(struct vm *vm, const struct record *record)
 {
 	const struct disk_record *disks = record->disks.items;
+	struct error ignored;
 
 	snprintf(vm->accel, sizeof(vm->accel), "%s", record->accel);
 	snprintf(vm->kernel, sizeof(vm->kernel), "%s", record->kernel);
@@ -208,6 +226,10 @@ static void adopt(struct vm *vm, const struct record *record)
 		snprintf(disk->serial, sizeof(disk->serial), "%s", disks[i].serial);
 		snprintf(disk->file, sizeof(disk->file), "%s", disks[i].file);
 		disk->readonly = disks[i].readonly;
+		disk->scsi_id = (unsigned)disks[i].scsi_id;
+		disk->scsi_lun = (unsigned)disks[i].scsi_lun;
+		if (bus_find(disks[i].bus, &disk->bus, &ignored) < 0)
+			disk->bus = VM_VIRTIO_BLK; /* checked by its field */
 	}
 }
 
@@ -263,6 +285,9 @@ static void encode_vm(struct encode *e, const struct vm *vm)
 		encode_string(e, "serial", vm->disks[slot].serial);
 		encode_string(e, "file", vm->disks[slot].file);
 		encode_bool(e, "readonly", vm->disks[slot].readonly);
+		encode_string(e, "bus", bus_name(vm->disks[slot].bus));
+		encode_uint(e, "scsi_id", vm->disks[slot].scsi_id);
+		encode_uint(e, "scsi_lun", vm->disks[slot].scsi_lun);
 		encode_close(e, '}');
 	}
 	encode_close(e, ']');

@@ -15,10 +15,15 @@
 #define VM_SLOTS      16 /* PCI Express root ports for disks: each takes one, also while the machine runs */
 #define VM_SERIAL_MAX 20 /* bytes of a serial that virtio-blk can carry */
 
+enum vm_bus { VM_VIRTIO_BLK, VM_VIRTIO_SCSI, VM_NVME, VM_NVDIMM, VM_BUSES };
+
 struct vm_disk {
 	char serial[VM_SERIAL_MAX + 1]; /* "": the slot is free */
-	char file[PATH_MAX];            /* absolute */
+	char file[PATH_MAX];            /* an absolute path, or an NBD URL (qemu/nbd.h) */
 	bool readonly;
+	enum vm_bus bus;
+	unsigned scsi_id, scsi_lun; /* VM_VIRTIO_SCSI: its address, on a controller of its own */
+	bool has_scsi;              /* an address was asked for */
 };
 
 struct vm {
