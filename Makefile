@@ -106,7 +106,9 @@ help:
 ##: make weakened        takes out one defence after the other; the tests of its attack must fail
 ##: make demo            a container on a verified image and an encrypted scratch disk, step by step
 ##: make bench           the benchmarks of docs/BENCHMARKS.md
+##: make bench-volumes    a hundred layers attached one by one, and at once
 ##: make bench-launch    what a container's launch costs, beside crun and runc, in one VM
+##: make bench-scratch   what a scratch costs beside cryptsetup and mke2fs, by cipher, and with xfs, in one VM
 ##: make size            size of the initramfs and idle memory of the agent
 ##: make images          the root file systems that the tests and the demo boot
 ##: make kernel-6.12     build/6.12/: a newer kernel and an initramfs for it (unpacked, never installed)
@@ -274,7 +276,7 @@ test-unit: $(UNIT_PROGRAMS)
 	$(Q)$(TIER) unit $(UNIT_PROGRAMS)
 test-ns: $(BUILD)/coffer-agent $(BUILD)/test/coffer-agent
 	$(Q)$(TIER) pytest ns tests/ns $(TESTS)
-test-vm: all test-agent images vsock-bridge
+test-vm: all test-agent images vsock-bridge mkfs-erofs
 	$(Q)$(TIER) pytest vm tests/vm $(TESTS)
 fuzz: $(FUZZ_PROGRAMS)
 	$(Q)$(TIER) fuzz --seconds $(FUZZ_SECONDS) $(FUZZ_PROGRAMS)
@@ -283,17 +285,20 @@ fuzz: $(FUZZ_PROGRAMS)
 weakened: all images vsock-bridge
 	$(Q)$(PYTHON) tests/weaken/run.py $(WEAKEN)
 
-.PHONY: vsock-bridge images
+.PHONY: vsock-bridge mkfs-erofs images
 vsock-bridge:
 	$(Q)BUILD=$(BUILD) tests/setup.sh bridge
+mkfs-erofs:
+	$(Q)BUILD=$(BUILD) tests/erofs.sh --fetch
 images: $(BUILD)/images/busybox.tar $(BUILD)/images/debian-python3.tar
 $(BUILD)/images/%.tar: tests/images.sh | $(BUILD)/.packages
 	$(say) IMAGE $@
 	$(Q)BUILD=$(BUILD) tests/images.sh $* $@
 
 # Sub-makes, so that a failed tier does not keep the next from being counted, and so that what set-up installs is seen.
-.PHONY: check demo bench bench-launch size
+.PHONY: check demo bench bench-launch bench-scratch bench-volumes size
 check: setup
+	$(Q)$(MAKE) kernel-6.12 || echo "check: without a newer kernel its tests are skipped"
 	$(Q)$(TIER) check --make $(firstword $(MAKE)) $(PASS_ON)
 demo: setup
 	$(Q)$(MAKE) all images vsock-bridge
@@ -301,9 +306,15 @@ demo: setup
 bench:
 	$(Q)$(MAKE) all images vsock-bridge
 	$(Q)BUILD=$(BUILD) tests/bench/run.sh
+bench-volumes: setup
+	$(Q)$(MAKE) all vsock-bridge mkfs-erofs
+	$(Q)BUILD=$(BUILD) $(PYTHON) tests/bench/volumes.py
 bench-launch: setup
 	$(Q)$(MAKE) all $(BUILD)/bench/launch $(BUILD)/images/busybox.tar $(BUILD)/images/debian-runtimes.tar
 	$(Q)BUILD=$(BUILD) $(PYTHON) tests/bench/launch.py
+bench-scratch: setup
+	$(Q)$(MAKE) all $(BUILD)/images/debian-storage.tar vsock-bridge
+	$(Q)BUILD=$(BUILD) PYTHONPATH=tests/vm $(PYTHON) tests/bench/scratch.py
 # Static: it runs among programs of another Debian, and is to cost little.
 $(BUILD)/bench/launch: $(BENCH_SRC) $(wildcard tests/bench/*.h) | $(BUILD)/.packages
 	$(say) LINK $@

@@ -41,6 +41,8 @@ test_packages='
 	erofs-utils             images
 	squashfs-tools          images
 	e2fsprogs               images
+	xfsprogs                images
+	openssl                 tests of signatures
 	cryptsetup-bin          images (veritysetup)
 	skopeo                  images (tests of OCI bundles)
 	umoci                   images (tests of OCI bundles)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Fake of sys/blockdev.c: there are no devices, and nothing has been written to one. */
 #include <errno.h>
+#include <sys/sysmacros.h>
 
 #include "sys/blockdev.h"
 
@@ -14,6 +15,14 @@ int blockdev_open(const struct blockdev_name *name, bool writable, unsigned time
 void blockdev_close(struct blockdev *device)
 {
 	device->fd = -1;
+}
+
+/* Of major 259 every tenth is a disk, and what follows are its partitions. */
+int blockdev_whole(dev_t number, dev_t *whole, struct error *err)
+{
+	(void)err;
+	*whole = major(number) == 259 ? makedev(259, minor(number) / 10 * 10) : number;
+	return 0;
 }
 
 uint64_t blockdev_written(dev_t number)

@@ -3,6 +3,7 @@
 #include "fake/mounts.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,6 +25,25 @@ int mounts_mount(const char *source, const char *target, const char *type, unsig
 	fake_mounts.mounted_count++;
 	if (fake_mounts.refuse && strcmp(target, fake_mounts.refuse) == 0)
 		return error_set(err, code, EINVAL, "mount %s", target);
+	return 0;
+}
+
+int mounts_new(const char *type, const char *source, unsigned long flags, const char *data, enum error_code code, struct error *err)
+{
+	snprintf(fake_mounts.new_type, sizeof(fake_mounts.new_type), "%s", type);
+	snprintf(fake_mounts.new_source, sizeof(fake_mounts.new_source), "%s", source ? source : "");
+	snprintf(fake_mounts.new_data, sizeof(fake_mounts.new_data), "%s", data ? data : "");
+	fake_mounts.new_flags = flags;
+	fake_mounts.new_count++;
+	if (fake_mounts.new_fails)
+		return error_set(err, code, fake_mounts.new_fails, "mount %s", type);
+	return open("/", O_PATH | O_CLOEXEC);
+}
+
+int mounts_attach(int mount, int target, enum error_code code, struct error *err)
+{
+	(void)mount, (void)target, (void)code, (void)err;
+	fake_mounts.attached_count++;
 	return 0;
 }
 

@@ -11,6 +11,16 @@
 struct fake_secret fake_secret;
 static unsigned char bytes[4096];
 
+int secret_new(struct secret *secret, size_t size, struct error *err)
+{
+	(void)err;
+	memset(bytes, 0, size);
+	*secret = (struct secret){ .bytes = bytes, .size = size };
+	fake_secret.size = size;
+	fake_secret.made++;
+	return 0;
+}
+
 int secret_random(struct secret *secret, size_t size, struct error *err)
 {
 	(void)err;
@@ -38,6 +48,16 @@ int secret_to_keyring(const struct secret *secret, const char *description, int3
 	snprintf(fake_secret.description, sizeof(fake_secret.description), "%s", description);
 	*key = 4711;
 	fake_secret.keys++;
+	return 0;
+}
+
+int secret_offer(const char *description, const void *offered, size_t size, struct error *err)
+{
+	(void)err;
+	snprintf(fake_secret.offered_as, sizeof(fake_secret.offered_as), "%s", description);
+	if (size <= sizeof(fake_secret.offered))
+		memcpy(fake_secret.offered, offered, size);
+	fake_secret.offered_size = size;
 	return 0;
 }
 

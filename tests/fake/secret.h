@@ -8,7 +8,9 @@
 struct fake_secret {
 	size_t size;
 	unsigned made, wiped, keys, forgotten;
-	char description[160];
+	char description[160], offered_as[160];
+	unsigned char offered[64];
+	size_t offered_size;
 	int fail_keyring;
 };
 

@@ -14,8 +14,11 @@
 #include "rpc/results.h"
 #include "service/agent_info.h"
 #include "service/containers.h"
+#include "service/encrypted.h"
 #include "service/events.h"
+#include "service/resize.h"
 #include "service/storage.h"
+#include "service/volumes.h"
 
 struct fake_services fake_services;
 
@@ -82,12 +85,13 @@ uint64_t steps_written(const struct steps *steps)
 void storage_attach_volume(struct agent *agent, struct volume_attach *request, struct completion completion)
 {
 	static const struct volume_result result;
+	struct volume_bases bases;
 	struct error err;
 
 	(void)agent;
 	check_id(request->id);
 	must(request->timeout_ms >= 1 && request->timeout_ms <= 600000);
-	if (volume_check(request, &err) < 0)
+	if (volume_check(request, &bases, &err) < 0)
 		completion_fail(&completion, &err);
 	else
 		complete(completion, &result);
@@ -96,11 +100,14 @@ void storage_attach_volume(struct agent *agent, struct volume_attach *request, s
 void storage_create_scratch(struct agent *agent, struct scratch_create *request, struct completion completion)
 {
 	static const struct scratch_result result;
+	struct error err;
 
 	(void)agent;
 	check_id(request->id);
-	must(!request->device.serial != !request->device.path);
+	must(volume_check_device(&request->device, &err) == 0);
 	must(request->timeout_ms >= 1 && request->timeout_ms <= 600000);
+	must(request->plan.layout && request->plan.layout->name && request->plan.use < SCRATCH_USES);
+	must(request->plan.disk_size % INTEGRITY_SECTOR == 0);
 	complete(completion, &result);
 }
 
@@ -123,6 +130,76 @@ void storage_remove(struct agent *agent, enum object_kind kind, const char *id, 
 	must(kind < OBJECT_KINDS);
 	check_id(id);
 	complete(completion, NULL);
+}
+
+/* ---- service/volumes.c ---- */
+
+void volumes_create(struct agent *agent, struct volumes_create *request, struct completion completion)
+{
+	static const struct volume_result result;
+
+	(void)agent;
+	check_id(request->id);
+	must(request->type);
+	complete(completion, &result);
+}
+
+void volumes_read_stats(struct agent *agent, enum object_kind kind, const char *id, struct completion completion)
+{
+	static const struct volumes_stats result;
+
+	(void)agent;
+	must(kind == OBJECT_VOLUME || kind == OBJECT_SCRATCH);
+	check_id(id);
+	complete(completion, &result);
+}
+
+/* ---- service/encrypted.c, service/resize.c ---- */
+
+static void check_key(const struct encrypted_key *key)
+{
+	must(!key->passphrase != !key->raw);
+}
+
+static void encrypted_made(const struct encrypted_request *request, struct completion completion)
+{
+	static const struct encrypted_result result;
+
+	check_id(request->id);
+	check_key(&request->key);
+	must(request->timeout_ms >= 1 && request->timeout_ms <= 600000);
+	complete(completion, &result);
+}
+
+void encrypted_volume_create(struct agent *agent, struct encrypted_request *request, struct completion completion)
+{
+	(void)agent;
+	encrypted_made(request, completion);
+}
+
+void encrypted_volume_open(struct agent *agent, struct encrypted_request *request, struct completion completion)
+{
+	(void)agent;
+	encrypted_made(request, completion);
+}
+
+void encrypted_volume_change_key(struct agent *agent, struct encrypted_change *request, struct completion completion)
+{
+	static const struct encrypted_result result;
+
+	(void)agent;
+	check_key(&request->key);
+	check_key(&request->new_key);
+	complete(completion, &result);
+}
+
+void resize_volume(struct agent *agent, struct resize_request *request, struct completion completion)
+{
+	static const struct encrypted_growth result;
+
+	(void)agent;
+	check_id(request->id);
+	complete(completion, &result);
 }
 
 /* ---- service/containers.c ---- */

@@ -4,8 +4,13 @@
 /* links: agent/container/syscall_filter.c agent/container/sysctl.c agent/sys/links.c agent/sys/netlink.c */
 /* links: agent/rpc/call.c agent/rpc/methods.c agent/rpc/params.c agent/rpc/request.c agent/rpc/results.c agent/rpc/life.c */
 /* links: agent/service/objects.c agent/service/completion.c agent/storage/filesystem.c */
-/* links: agent/volume/volume.c agent/volume/virtual_volume.c agent/volume/raw_block.c */
-/* links: tests/fake/services.c tests/fake/raw_block_parts.c */
+/* links: agent/volume/volume.c agent/volume/virtual_volume.c agent/volume/rules.c agent/volume/mapped.c agent/volume/raw_block.c */
+/* links: agent/volume/direct_block.c agent/volume/nydus_config.c agent/volume/nydus_block.c agent/volume/nydus_fs.c */
+/* links: agent/volume/erofs_image.c agent/storage/erofs.c */
+/* links: tests/fake/services.c tests/fake/volume_parts.c */
+/* links: agent/sys/device_ways.c agent/sys/device_tree.c agent/sys/device_pci.c agent/sys/device_scsi.c */
+/* links: agent/rpc/encrypted.c agent/rpc/volumes.c */
+/* links: agent/storage/integrity_layout.c agent/storage/scratch_plan.c */
 /* fuzz: -max_len=8192 */
 /*
  * One line of the control port through every front-end step, with services that do nothing: each line gets exactly one answer,

@@ -30,7 +30,7 @@ def test_hello(control):
 
 def test_info(control):
     info = control.call("agent.info")
-    assert set(info) == {"version", "protocol", "features", "kernel", "uptime_ms", "boot_ms", "memory", "resources", "objects"}
+    assert set(info) == {"version", "protocol", "features", "plain_storage", "kernel", "uptime_ms", "boot_ms", "memory", "resources", "objects"}
     assert info["version"] == control.hello["params"]["version"]
     assert info["features"] == control.hello["params"]["features"]
     assert info["uptime_ms"] >= info["boot_ms"] > 0
@@ -286,9 +286,14 @@ def test_a_subscriber_that_does_not_read_loses_its_connection_and_nobody_else(ag
 
 
 def test_volume_types_answer_by_name(control):
-    for kind in ("direct_block", "layer_raw_block", "image_nydus_block", "layer_nydus_block", "image_nydus_fs", "layer_nydus_fs", "image_guest_pull"):
-        error = control.refused("volume.attach", id="v", volume={"volume_type": kind, "source": "serial:x"})
-        assert (error["data"]["name"], error["data"]["field"]) == ("unsupported-volume", "volume.volume_type")
+    error = control.refused("volume.attach", id="v", volume={"volume_type": "image_guest_pull", "source": "serial:x"})
+    assert (error["data"]["name"], error["data"]["field"]) == ("unsupported-volume", "volume.volume_type")
+    for kind in ("direct_block", "image_raw_block", "layer_raw_block", "image_nydus_block", "layer_nydus_block"):
+        error = control.refused("volume.attach", id="v", volume={"volume_type": kind, "source": "serial:x", "fs_type": "erofs"})
+        assert (error["data"]["name"], error["data"]["field"]) == ("not-allowed", "volume.volume_type" if kind == "direct_block" else "volume.dm_verity")
+    for kind in ("image_nydus_fs", "layer_nydus_fs"):
+        error = control.refused("volume.attach", id="v", volume={"volume_type": kind, "source": "serial:x", "fs_type": "erofs"})
+        assert (error["data"]["name"], error["data"]["field"]) == ("invalid-params", "volume.source")
     error = control.refused("volume.attach", id="v", volume={"volume_type": "image", "source": "serial:x"})
     assert (error["data"]["name"], error["data"]["field"]) == ("invalid-params", "volume.volume_type")
 

@@ -135,6 +135,28 @@ static void printf_past_the_limit_leaves_it_as_it_was(void **state)
 	buf_free(&buf);
 }
 
+/* What was consumed, and what is left behind when the content moves to the front, is overwritten. */
+static void a_wiped_one_keeps_nothing(void **state)
+{
+	struct buf buf = { .wipe = true };
+	char *room;
+
+	(void)state;
+	assert_int_equal(buf_append(&buf, "first-secret\nsecond", 19), 0);
+	buf_consume(&buf, 13);
+	assert_null(memmem(buf.data, buf.end, "secret", 6));
+	assert_memory_equal(buf_bytes(&buf), "second", 6);
+	/* To the front, and its old place is empty; then to more memory. */
+	assert_int_equal(buf_room(&buf, buf.capacity - 6, &room), 0);
+	assert_int_equal(buf.start, 0);
+	assert_null(memmem(buf.data + 6, 13, "second", 6));
+	assert_int_equal(buf_room(&buf, 100000, &room), 0);
+	assert_memory_equal(buf_bytes(&buf), "second", 6);
+	buf_consume(&buf, 6);
+	buf_free(&buf);
+	assert_true(buf.wipe && buf.data == NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -146,6 +168,7 @@ int main(void)
 		cmocka_unit_test(one_large_content_is_not_kept_for_ever),
 		cmocka_unit_test(printf_appends_without_the_nul),
 		cmocka_unit_test(printf_past_the_limit_leaves_it_as_it_was),
+		cmocka_unit_test(a_wiped_one_keeps_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -540,6 +540,16 @@ static void an_object_s_device_cannot_be_claimed(void **state)
 	assert_int_equal(fake_rollback->runs, 0); /* nothing was done */
 }
 
+static void a_partition_is_claimed_with_its_disk(void **state)
+{
+	dev_t device = makedev(259, 12); /* tests/fake/blockdev.c */
+
+	(void)state;
+	run_one(claim, &device);
+	assert_false(last.failed);
+	assert_string_equal(last.undo.records[0].name, "259:12@259:10");
+}
+
 static void let_the_first_go(struct job *job, const struct error *error, const void *result)
 {
 	assert_non_null(error);
@@ -960,6 +970,7 @@ int main(void)
 		CASE(when_no_worker_can_be_made),
 		CASE(when_the_rollback_cannot_be_started),
 		CASE(a_claim_becomes_a_record),
+		CASE(a_partition_is_claimed_with_its_disk),
 		CASE(an_object_s_device_cannot_be_claimed),
 		CASE(a_running_job_s_device_cannot_be_claimed),
 		CASE(lines_of_a_worker_reach_the_log),

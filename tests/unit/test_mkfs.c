@@ -16,14 +16,19 @@
 #define GIB (1024 * MIB)
 #define TIB (1024 * GIB)
 
-static void make(uint64_t size, int *image)
+static void make_kind(uint64_t size, bool lasting, int *image)
 {
 	struct error err = { 0 };
 	struct stat status;
 
-	assert_worked(mkfs_ext4(size, image, &err), &err);
+	assert_worked(mkfs_ext4(size, lasting, image, &err), &err);
 	assert_int_equal(fstat(*image, &status), 0);
 	assert_int_equal(status.st_size, size);
+}
+
+static void make(uint64_t size, int *image)
+{
+	make_kind(size, false, image);
 }
 
 /* Bytes in data extents: what sparse_copy would write. */
@@ -82,6 +87,31 @@ static void e2fsck_finds_every_size_clean(void **state)
 		make(sizes[i], &image);
 		int code = check_clean(image);
 		check_row(code == 0, "%llu bytes: e2fsck -fn: %d", (unsigned long long)sizes[i], code);
+	}
+}
+
+static void lasting_ones_are_clean_and_small(void **state)
+{
+	static const struct {
+		uint64_t size, most;
+	} rows[] = {
+		{ 22 * MIB, 5 * MIB },  { 100 * MIB, 5 * MIB },           { 128 * MIB + 4 * KIB, 5 * MIB },
+		{ 513 * MIB, 5 * MIB }, { 5 * GIB + 12 * KIB, 17 * MIB }, { 63 * GIB + 900 * MIB, 18 * MIB },
+		{ 64 * GIB, 18 * MIB },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < array_count(rows); i++) {
+		fd_auto image = -1;
+		unsigned extents;
+
+		make_kind(rows[i].size, true, &image);
+		uint64_t data = data_bytes(image, &extents), journal = rows[i].size < GIB ? 4 * MIB : 16 * MIB;
+		/* Every block of the journal is there, and little else. */
+		check_row(data > journal && data <= rows[i].most, "%llu bytes: %llu of data", (unsigned long long)rows[i].size,
+			  (unsigned long long)data);
+		int code = check_clean(image);
+		check_row(code == 0, "%llu bytes: e2fsck -fn: %d", (unsigned long long)rows[i].size, code);
 	}
 }
 
@@ -174,7 +204,7 @@ static void sizes_that_are_refused(void **state)
 		struct error err = { 0 };
 		int image = 5;
 
-		assert_failed(mkfs_ext4(sizes[i], &image, &err), &err, ERROR_FORMAT, "");
+		assert_failed(mkfs_ext4(sizes[i], false, &image, &err), &err, ERROR_FORMAT, "");
 		assert_int_equal(image, -1);
 	}
 }
@@ -191,7 +221,7 @@ static void descriptors_are_not_lost(void **state)
 		fd_auto image = -1;
 
 		make(16 * MIB, &image);
-		(void)!mkfs_ext4(5, &after, &err);
+		(void)!mkfs_ext4(5, false, &after, &err);
 	}
 	after = dup(0);
 	close(after);
@@ -202,6 +232,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(e2fsck_finds_every_size_clean),
+		cmocka_unit_test(lasting_ones_are_clean_and_small),
 		cmocka_unit_test(terabytes_are_clean),
 		cmocka_unit_test(data_are_few),
 		cmocka_unit_test(sixteen_terabytes),

@@ -193,6 +193,17 @@ static void claims_are_found_in_every_list(void **state)
 	}
 }
 
+static void a_disk_and_its_partitions(void **state)
+{
+	struct object *object = add(OBJECT_VOLUME, "a");
+
+	(void)state;
+	assert_worked(undo_push(&object->teardown, UNDO_CLAIM, "254:17@254:16", &err), &err);
+	assert_int_equal(objects_claimed(&objects, "254:16"), 1);
+	assert_int_equal(objects_claimed(&objects, "254:17@254:16"), 1);
+	assert_int_equal(objects_claimed(&objects, "254:18@254:16"), 0);
+}
+
 static void kinds_and_states_have_names(void **state)
 {
 	(void)state;
@@ -219,6 +230,7 @@ int main(void)
 		cmocka_unit_test_teardown(what_may_be_removed, clean),
 		cmocka_unit_test_teardown(get_names_the_field, clean),
 		cmocka_unit_test_teardown(claims_are_found_in_every_list, clean),
+		cmocka_unit_test_teardown(a_disk_and_its_partitions, clean),
 		cmocka_unit_test(kinds_and_states_have_names),
 	};
 

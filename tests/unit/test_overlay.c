@@ -35,22 +35,36 @@ static int clean(void **state)
 	return paths_remove_tree(-1, top, true, &err);
 }
 
+static int make_layers(const char *const *names, size_t count)
+{
+	char path[128];
+
+	for (size_t i = 0; i < count; i++) {
+		snprintf(path, sizeof(path), "%s/%s", base, names[i]);
+		if (mkdir(path, 0755) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+#define COMMON "redirect_dir=nofollow,metacopy=off,index=off,volatile"
+
 static void a_mount_of_several_volumes(void **state)
 {
 	static const char *const lower[] = { "top", "middle", "bottom" };
-	char wanted[512];
+	char wanted[1024];
 	struct stat status;
 
 	(void)state;
+	assert_int_equal(make_layers(lower, 3), 0);
 	assert_worked(overlay_mount(base, lower, 3, upper, target, &undo, &err), &err);
-	snprintf(wanted, sizeof(wanted), "lowerdir=top:middle:bottom,upperdir=%s/upper,workdir=%s/work,volatile", upper, upper);
-	assert_string_equal(fake_mounts.data, wanted);
-	assert_string_equal(fake_mounts.type, "overlay");
-	assert_string_equal(fake_mounts.target, target);
-	/* Lower names are relative to the folder of the volumes; the worker stands in / again afterwards. */
-	assert_string_equal(fake_mounts.folder, base);
-	char folder[64];
-	assert_string_equal(getcwd(folder, sizeof(folder)), "/");
+	snprintf(wanted, sizeof(wanted),
+		 "lowerdir+=%s/top,lowerdir+=%s/middle,lowerdir+=%s/bottom,upperdir=%s/upper,workdir=%s/work," COMMON, base, base,
+		 base, upper, upper);
+	assert_string_equal(fake_mounts.new_data, wanted);
+	assert_string_equal(fake_mounts.new_type, "overlay");
+	assert_int_equal(fake_mounts.attached_count, 1);
+	assert_int_equal(fake_mounts.mounted_count, 0);
 	/* The upper directory becomes the container's "/", the others are the agent's. */
 	snprintf(wanted, sizeof(wanted), "%s/upper", upper);
 	assert_int_equal(stat(wanted, &status), 0);
@@ -67,32 +81,67 @@ static void a_mount_of_several_volumes(void **state)
 	assert_string_equal(undo.records[2].name, target);
 }
 
-static void one_volume(void **state)
+/* A kernel without "lowerdir+": each layer by the number of its descriptor, in /proc/self/fd. */
+static void an_older_kernel(void **state)
+{
+	static const char *const lower[] = { "top", "bottom" };
+	int first, second, used = 0;
+	char wanted[512], folder[64];
+
+	(void)state;
+	fake_mounts.new_fails = EINVAL;
+	assert_int_equal(make_layers(lower, 2), 0);
+	assert_worked(overlay_mount(base, lower, 2, upper, target, &undo, &err), &err);
+	assert_string_equal(fake_mounts.type, "overlay");
+	assert_string_equal(fake_mounts.target, target);
+	assert_int_equal(sscanf(fake_mounts.data, "lowerdir=%d:%d,%n", &first, &second, &used), 2);
+	assert_true(first > 2 && second > 2 && first != second);
+	snprintf(wanted, sizeof(wanted), "upperdir=%s/upper,workdir=%s/work," COMMON, upper, upper);
+	assert_string_equal(fake_mounts.data + used, wanted);
+	/* /proc/self is the process by its number. */
+	snprintf(wanted, sizeof(wanted), "/proc/%d/fd", getpid());
+	assert_string_equal(fake_mounts.folder, wanted);
+	assert_string_equal(getcwd(folder, sizeof(folder)), "/");
+}
+
+/* Only a kernel that does not know the option is asked in the older way. */
+static void another_error_is_the_answer(void **state)
 {
 	static const char *const lower[] = { "v" };
 
 	(void)state;
-	assert_worked(overlay_mount(base, lower, 1, upper, target, &undo, &err), &err);
-	assert_int_equal(strncmp(fake_mounts.data, "lowerdir=v,upperdir=", 20), 0);
+	fake_mounts.new_fails = ENOSPC;
+	assert_int_equal(make_layers(lower, 1), 0);
+	assert_failed(overlay_mount(base, lower, 1, upper, target, &undo, &err), &err, ERROR_MOUNT, "");
+	assert_int_equal(fake_mounts.mounted_count, 0);
 }
 
-/* mount(2) takes a page: what does not fit is an error, before anything is made, and never cut. */
-static void options_that_do_not_fit(void **state)
+static void five_hundred_with_the_longest_names(void **state)
 {
-	static const char *lower[64];
-	static const char name[] = "0123456789012345678901234567890123456789012345678901234567890123";
+	static char names[OVERLAY_LOWER_MAX + 1][65];
+	static const char *lower[OVERLAY_LOWER_MAX + 1];
+	size_t found = 0;
 
 	(void)state;
-	for (size_t i = 0; i < array_count(lower); i++)
-		lower[i] = name;
-	assert_failed(overlay_mount(base, lower, 64, upper, target, &undo, &err), &err, ERROR_PARAMS, "lower");
-	assert_int_equal(fake_mounts.mounted_count, 0);
-	assert_int_equal(undo.count, 0);
-	assert_int_equal(access(upper, F_OK), -1);
-	/* 60 of the longest names do fit. */
-	assert_worked(overlay_mount(base, lower, 60, upper, target, &undo, &err), &err);
+	for (size_t i = 0; i < array_count(lower); i++) {
+		snprintf(names[i], sizeof(names[i]), "%064zu", i);
+		lower[i] = names[i];
+	}
+	assert_int_equal(make_layers(lower, OVERLAY_LOWER_MAX), 0);
+	fake_mounts.new_fails = EINVAL;
+	assert_worked(overlay_mount(base, lower, OVERLAY_LOWER_MAX, upper, target, &undo, &err), &err);
 	assert_true(strlen(fake_mounts.data) < 4096);
+	for (const char *c = fake_mounts.data; *c && *c != ','; c++)
+		found += *c == ':';
+	assert_int_equal(found, OVERLAY_LOWER_MAX - 1);
 	assert_non_null(strstr(fake_mounts.data, ",volatile"));
+	for (const char *c = fake_mounts.new_data; (c = strstr(c, "lowerdir+=")); c++)
+		found++;
+	assert_int_equal(found, 2 * OVERLAY_LOWER_MAX - 1);
+	/* One more is an error before anything is made, and never cut. */
+	unsigned before = fake_mounts.mounted_count;
+	assert_failed(overlay_mount(base, lower, OVERLAY_LOWER_MAX + 1, upper, target, &undo, &err), &err, ERROR_PARAMS, "lower");
+	assert_int_equal(fake_mounts.mounted_count, before);
 }
 
 static void what_is_there_already_is_not_taken_over(void **state)
@@ -100,6 +149,7 @@ static void what_is_there_already_is_not_taken_over(void **state)
 	static const char *const lower[] = { "v" };
 
 	(void)state;
+	assert_int_equal(make_layers(lower, 1), 0);
 	assert_int_equal(mkdir(upper, 0755), 0);
 	assert_failed(overlay_mount(base, lower, 1, upper, target, &undo, &err), &err, ERROR_MOUNT, "");
 	assert_int_equal(err.errnum, EEXIST);
@@ -112,6 +162,8 @@ static void a_mount_that_is_refused(void **state)
 	char folder[64];
 
 	(void)state;
+	assert_int_equal(make_layers(lower, 1), 0);
+	fake_mounts.new_fails = EINVAL;
 	fake_mounts.refuse = target;
 	assert_failed(overlay_mount(base, lower, 1, upper, target, &undo, &err), &err, ERROR_MOUNT, "");
 	assert_int_equal(undo.count, 3);
@@ -123,17 +175,20 @@ static void volumes_that_are_nowhere(void **state)
 	static const char *const lower[] = { "v" };
 
 	(void)state;
+	assert_failed(overlay_mount(base, lower, 1, upper, target, &undo, &err), &err, ERROR_MOUNT, "");
 	assert_int_equal(rmdir(base), 0);
 	assert_failed(overlay_mount(base, lower, 1, upper, target, &undo, &err), &err, ERROR_MOUNT, "");
-	assert_int_equal(fake_mounts.mounted_count, 0);
+	assert_int_equal(fake_mounts.mounted_count + fake_mounts.new_count, 0);
+	assert_int_equal(undo.count, 0);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_mount_of_several_volumes, fresh, clean),
-		cmocka_unit_test_setup_teardown(one_volume, fresh, clean),
-		cmocka_unit_test_setup_teardown(options_that_do_not_fit, fresh, clean),
+		cmocka_unit_test_setup_teardown(an_older_kernel, fresh, clean),
+		cmocka_unit_test_setup_teardown(another_error_is_the_answer, fresh, clean),
+		cmocka_unit_test_setup_teardown(five_hundred_with_the_longest_names, fresh, clean),
 		cmocka_unit_test_setup_teardown(what_is_there_already_is_not_taken_over, fresh, clean),
 		cmocka_unit_test_setup_teardown(a_mount_that_is_refused, fresh, clean),
 		cmocka_unit_test_setup_teardown(volumes_that_are_nowhere, fresh, clean),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* links: agent/rpc/params.c */
+/* links: agent/rpc/params.c agent/sys/device_ways.c agent/sys/device_tree.c agent/sys/device_pci.c agent/sys/device_scsi.c */
+/* links: agent/storage/integrity_layout.c agent/storage/scratch_plan.c */
 /* The `params` of every method, as docs/PROTOCOL.md has them. */
 #include "unit/test.h"
 
@@ -46,6 +47,36 @@ static const struct {
 	{ &params_scratch, "{\"id\":\"s\",\"device\":{\"uuid\":\"x\"}}", "device.uuid" },
 	{ &params_scratch, "{\"id\":\"s\",\"device\":\"/dev/vdb\"}", "device" },
 	{ &params_scratch, "{\"id\":\"s\"}", "device" },
+	{ &params_scratch, "{\"id\":\"s\",\"device\":{\"pci\":\"02/03\"}}", NULL },
+	{ &params_scratch, "{\"id\":\"s\",\"device\":{\"scsi\":\"0:1\",\"partition\":128}}", NULL },
+	{ &params_scratch, "{\"id\":\"s\",\"device\":{\"hyperv\":\"3:0\",\"partuuid\":\"c12a7328-f81f-11d2-ba4b-00a0c93ec93b\"}}",
+	  NULL },
+	{ &params_scratch, "{\"id\":\"s\",\"device\":{\"pci\":\"20\"}}", "device.pci" },
+	{ &params_scratch, "{\"id\":\"s\",\"device\":{\"pci\":\"\"}}", "device.pci" },
+	{ &params_scratch, "{\"id\":\"s\",\"device\":{\"scsi\":\"0:0:0:1\"}}", "device.scsi" },
+	{ &params_scratch, "{\"id\":\"s\",\"device\":{\"scsi\":1}}", "device.scsi" },
+	{ &params_scratch, "{\"id\":\"s\",\"device\":{\"hyperv\":\"4:0\"}}", "device.hyperv" },
+	{ &params_scratch, "{\"id\":\"s\",\"device\":{\"path\":\"/etc/passwd\"}}", "device.path" },
+	{ &params_scratch, "{\"id\":\"s\",\"device\":{\"pci\":\"02\",\"partition\":0}}", "device.partition" },
+	{ &params_scratch, "{\"id\":\"s\",\"device\":{\"pci\":\"02\",\"partition\":129}}", "device.partition" },
+	{ &params_scratch, "{\"id\":\"s\",\"device\":{\"pci\":\"02\",\"partuuid\":\"x\"}}", "device.partuuid" },
+	{ &params_scratch, "{\"id\":\"s\",\"device\":{\"partition\":1}}", "device" },
+	{ &params_scratch, "{\"id\":\"s\",\"device\":{\"pci\":\"02\",\"scsi\":\"0:1\"}}", "device" },
+	{ &params_scratch, "{\"id\":\"s\",\"device\":{\"source\":\"/dev/vdb\"}}", "device.source" },
+	{ &params_scratch,
+	  "{\"id\":\"s\",\"device\":{\"serial\":\"x\"},\"use\":\"swap\",\"cipher\":\"aegis128\",\"size\":16777216}", NULL },
+	{ &params_scratch, "{\"id\":\"s\",\"device\":{\"serial\":\"x\"},\"use\":\"filesystem\",\"cipher\":\"aes-xts-hmac-sha256\"}",
+	  NULL },
+	{ &params_scratch, "{\"id\":\"s\",\"device\":{\"serial\":\"x\"},\"use\":\"\"}", "use" },
+	{ &params_scratch, "{\"id\":\"s\",\"device\":{\"serial\":\"x\"},\"use\":\"Swap\"}", "use" },
+	{ &params_scratch, "{\"id\":\"s\",\"device\":{\"serial\":\"x\"},\"cipher\":\"\"}", "cipher" },
+	{ &params_scratch, "{\"id\":\"s\",\"device\":{\"serial\":\"x\"},\"cipher\":\"aes-gcm \"}", "cipher" },
+	{ &params_scratch, "{\"id\":\"s\",\"device\":{\"serial\":\"x\"},\"cipher\":1}", "cipher" },
+	{ &params_scratch, "{\"id\":\"s\",\"device\":{\"serial\":\"x\"},\"size\":0}", "size" },
+	{ &params_scratch, "{\"id\":\"s\",\"device\":{\"serial\":\"x\"},\"size\":16773120}", "size" },
+	{ &params_scratch, "{\"id\":\"s\",\"device\":{\"serial\":\"x\"},\"size\":16777728}", "size" },
+	{ &params_scratch, "{\"id\":\"s\",\"device\":{\"serial\":\"x\"},\"size\":1152921504606851072}", "size" },
+	{ &params_scratch, "{\"id\":\"s\",\"device\":{\"serial\":\"x\"},\"size\":\"1G\"}", "size" },
 	{ &params_rootfs, "{\"id\":\"r\",\"lower\":[\"v\"],\"scratch\":\"s\"}", NULL },
 	{ &params_rootfs, "{\"id\":\"r\",\"lower\":[\"v\",\"w\"],\"scratch\":\"s\"}", NULL },
 	{ &params_rootfs, "{\"id\":\"r\",\"lower\":[],\"scratch\":\"s\"}", "lower" },

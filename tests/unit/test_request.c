@@ -11,13 +11,13 @@ static struct error err;
 static int clean(void **state)
 {
 	(void)state;
-	rpc_request_free(&request);
+	rpc_request_free(&request, true);
 	return 0;
 }
 
 static int read_line(const char *line)
 {
-	rpc_request_free(&request);
+	rpc_request_free(&request, true);
 	memset(&err, 0, sizeof(err));
 	return rpc_request_read(line, strlen(line), &request, &err);
 }
@@ -31,6 +31,25 @@ static void a_whole_request(void **state)
 	json_object *id;
 	assert_true(json_object_object_get_ex(request.params, "id", &id));
 	assert_string_equal(json_object_get_string(id), "v");
+}
+
+/* `key` and `new_key` are overwritten whoever still holds the tree; the rest only when all is. */
+static void keys_are_overwritten(void **state)
+{
+	static const char line[] =
+		"{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"m\",\"params\":{\"id\":\"kept\",\"key\":{\"passphrase\":"
+		"\"secret-1\",\"list\":[\"secret-2\"]},\"new_key\":{\"raw\":\"secret-3\"}}}";
+
+	(void)state;
+	for (int all = 0; all < 2; all++) {
+		assert_worked(read_line(line), &err);
+		json_object *tree = json_object_get(request.json);
+		rpc_request_free(&request, all);
+		const char *text = json_object_to_json_string(tree);
+		check_row(!strstr(text, "secret"), "%s", text);
+		check_row((strstr(text, "kept") == NULL) == (all != 0), "%s", text);
+		json_object_put(tree);
+	}
 }
 
 static void params_may_be_left_out(void **state)
@@ -176,6 +195,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(a_whole_request, clean),
+		cmocka_unit_test_teardown(keys_are_overwritten, clean),
 		cmocka_unit_test_teardown(params_may_be_left_out, clean),
 		cmocka_unit_test_teardown(ids_come_back_as_they_were, clean),
 		cmocka_unit_test_teardown(the_longest_id_fits, clean),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* links: agent/sys/rollback.c agent/sys/paths.c tests/fake/cgroups.c tests/fake/devmapper.c tests/fake/mounts.c */
-/* links: tests/fake/links.c */
+/* links: tests/fake/links.c tests/fake/swaps.c */
 #include "unit/test.h"
 
 #include <sys/stat.h>
@@ -10,6 +10,7 @@
 #include "fake/devmapper.h"
 #include "fake/links.h"
 #include "fake/mounts.h"
+#include "fake/swaps.h"
 #include "sys/paths.h"
 #include "sys/rollback.h"
 
@@ -24,6 +25,7 @@ static int fresh(void **state)
 	memset(&fake_devmapper, 0, sizeof(fake_devmapper));
 	memset(&fake_mounts, 0, sizeof(fake_mounts));
 	memset(&fake_links, 0, sizeof(fake_links));
+	memset(&fake_swaps, 0, sizeof(fake_swaps));
 	memcpy(top + strlen(top) - 6, "XXXXXX", 6);
 	return mkdtemp(top) && chdir(top) == 0 ? 0 : -1;
 }
@@ -64,6 +66,7 @@ static void each_kind_does_its_own(void **state)
 	push(UNDO_LINK, "veth0");
 	push(UNDO_BRIDGE, "pod0");
 	push(UNDO_LIMIT, "/sys/fs/cgroup/coffer/c/memory.max=max");
+	push(UNDO_SWAPOFF, "/dev/mapper/coffer-scratch-s");
 	assert_worked(rollback_run(&undo, &err), &err);
 	assert_int_equal(access("empty", F_OK), -1);
 	assert_int_equal(access("tree", F_OK), -1);
@@ -75,8 +78,9 @@ static void each_kind_does_its_own(void **state)
 	assert_string_equal(fake_cgroups.restored, "/sys/fs/cgroup/coffer/c/memory.max=max");
 	assert_string_equal(fake_links.removed, "veth0");
 	assert_string_equal(fake_links.removed_bridge, "pod0");
+	assert_string_equal(fake_swaps.off, "/dev/mapper/coffer-scratch-s");
 	/* The list stays as it was, and may be played again: what is not there has gone. */
-	assert_int_equal(undo.count, 9);
+	assert_int_equal(undo.count, 10);
 	assert_worked(rollback_run(&undo, &err), &err);
 }
 

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* links: agent/storage/verity.c tests/fake/cryptsetup.c tests/fake/devmapper.c tests/fake/blockdev.c */
+/* links: agent/storage/verity.c tests/fake/secret.c tests/fake/devmapper.c tests/fake/blockdev.c */
 /* links: -Wl,--wrap=open -Wl,--wrap=pread */
-/* What libcryptsetup is told, and that nothing is believed before it has been read through the mapping, which is a file here. */
+/* What the kernel is told, and that nothing is believed before it has been read through the mapping, which is a file here. */
 #include "unit/test.h"
 
 #include <fcntl.h>
-#include <libcryptsetup.h>
 #include <sys/mman.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "fake/cryptsetup.h"
 #include "fake/devmapper.h"
+#include "fake/secret.h"
 #include "storage/verity.h"
 
 #define DATA_BLOCKS 16u
@@ -65,13 +65,15 @@ static int fresh(void **state)
 {
 	(void)state;
 	memset(&t, 0, sizeof(t));
-	memset(&fake_cryptsetup, 0, sizeof(fake_cryptsetup));
+	memset(&fake_secret, 0, sizeof(fake_secret));
 	memset(&fake_devmapper, 0, sizeof(fake_devmapper));
 	t.bad = t.mapping = -1;
 	t.image = memfd_create("image", MFD_CLOEXEC);
 	if (ftruncate(t.image, 32 * BLOCK) < 0)
 		return -1;
-	t.disk = (struct blockdev){ .fd = dup(t.image), .size = 32 * BLOCK, .sector = 512, .path = "/dev/vdb" };
+	t.disk = (struct blockdev){
+		.fd = dup(t.image), .size = 32 * BLOCK, .sector = 512, .path = "/dev/vdb", .number = makedev(254, 16)
+	};
 	t.verity = (struct verity){
 		.algorithm = "sha256",
 		.root_size = 32,
@@ -80,13 +82,11 @@ static int fresh(void **state)
 		.hash_block_size = BLOCK,
 		.hash_offset = DATA_BLOCKS * BLOCK,
 		.hash_type = 1,
-		.superblock = VERITY_SUPERBLOCK_NONE,
+		.superblock = false,
 	};
 	memset(t.verity.root, 0xab, sizeof(t.verity.root));
 	/* The kernel's word on the mapping. */
 	fake_devmapper.table = "V";
-	snprintf(fake_devmapper.made[0].name, sizeof(fake_devmapper.made[0].name), "coffer-volume-v");
-	fake_devmapper.count = 1;
 	return 0;
 }
 
@@ -104,33 +104,59 @@ static int open_it(void)
 	return verity_open("coffer-volume-v", &t.disk, &t.verity, &t.undo, &t.number, &t.err);
 }
 
-static void what_libcryptsetup_is_told(void **state)
+#define ROOT "abababababababababababababababababababababababababababababababab"
+
+static void what_the_kernel_is_told(void **state)
 {
 	(void)state;
-	memset(t.verity.salt, 0x5a, 32);
-	t.verity.salt_size = 32;
+	memset(t.verity.salt, 0x5a, 4);
+	t.verity.salt_size = 4;
 	assert_worked(open_it(), &t.err);
-	assert_string_equal(fake_cryptsetup.device, "/dev/vdb");
-	assert_string_equal(fake_cryptsetup.data_device, "/dev/vdb");
-	assert_string_equal(fake_cryptsetup.name, "coffer-volume-v");
-	assert_string_equal(fake_cryptsetup.hash_name, "sha256");
-	assert_int_equal(fake_cryptsetup.salt_size, 32);
-	assert_int_equal(fake_cryptsetup.salt[31], 0x5a);
-	assert_int_equal(fake_cryptsetup.root_size, 32);
-	assert_memory_equal(fake_cryptsetup.root, t.verity.root, 32);
-	assert_int_equal(fake_cryptsetup.hash_type, 1);
-	assert_int_equal(fake_cryptsetup.data_block_size, BLOCK);
-	assert_int_equal(fake_cryptsetup.hash_block_size, BLOCK);
-	assert_int_equal(fake_cryptsetup.data_size, DATA_BLOCKS);
-	/* Nothing of a header is ever read by the library, and the mapping cannot be written. */
-	assert_int_equal(fake_cryptsetup.flags, CRYPT_VERITY_NO_HEADER);
-	assert_int_equal(fake_cryptsetup.activate_flags, CRYPT_ACTIVATE_READONLY);
-	assert_int_equal(fake_cryptsetup.opened, fake_cryptsetup.freed);
+	assert_string_equal(fake_devmapper.made[0].name, "coffer-volume-v");
+	assert_string_equal(fake_devmapper.made[0].type, "verity");
+	assert_string_equal(fake_devmapper.made[0].params, "1 254:16 254:16 4096 4096 16 16 sha256 " ROOT " 5a5a5a5a");
+	assert_int_equal(fake_devmapper.made[0].sectors, DATA_BLOCKS * 8);
+	assert_true(fake_devmapper.made[0].read_only);
 	/* The disk was let go before the mapping took it. */
 	assert_int_equal(t.disk.fd, -1);
 	assert_int_equal(t.undo.count, 1);
 	assert_int_equal(t.undo.records[0].kind, UNDO_DM_REMOVE);
 	assert_string_equal(t.undo.records[0].name, "coffer-volume-v");
+	assert_true(t.number == makedev(253, 0));
+}
+
+/* What tarfs asks for, and the longest that a request can: everything in one table. */
+static void other_tables(void **state)
+{
+	char *hex = malloc(2 * VERITY_SALT_MAX + 1);
+	char wanted[2048];
+
+	(void)state;
+	t.verity.block_size = 512;
+	t.verity.blocks = 8 * DATA_BLOCKS;
+	assert_worked(open_it(), &t.err);
+	assert_string_equal(fake_devmapper.made[0].params, "1 254:16 254:16 512 4096 128 16 sha256 " ROOT " -");
+	assert_int_equal(fake_devmapper.made[0].sectors, DATA_BLOCKS * 8);
+	clean(NULL);
+	fresh(NULL);
+	t.verity.algorithm = "sha512";
+	t.verity.root_size = 64;
+	t.verity.hash_type = 0;
+	memset(t.verity.salt, 0xff, VERITY_SALT_MAX);
+	t.verity.salt_size = VERITY_SALT_MAX;
+	t.verity.fec_roots = 24;
+	t.verity.fec_offset = 31 * BLOCK;
+	t.verity.signature_size = 3;
+	t.verity.on_corruption = VERITY_CORRUPTION_RESTART;
+	assert_worked(open_it(), &t.err);
+	memset(hex, 'f', 2 * VERITY_SALT_MAX);
+	hex[2 * VERITY_SALT_MAX] = '\0';
+	snprintf(wanted, sizeof(wanted),
+		 "0 254:16 254:16 4096 4096 16 16 sha512 " ROOT ROOT " %s 11 restart_on_corruption root_hash_sig_key_desc "
+		 "coffer:coffer-volume-v use_fec_from_device 254:16 fec_start 31 fec_blocks 31 fec_roots 24",
+		 hex);
+	assert_string_equal(fake_devmapper.loaded.params, wanted);
+	free(hex);
 }
 
 static void the_first_and_the_last_block_are_read(void **state)
@@ -179,41 +205,84 @@ static void a_mapping_that_the_kernel_calls_corrupted(void **state)
 	}
 }
 
-static void put_superblock(const char *bytes)
-{
-	assert_int_equal(pwrite(t.image, bytes, 8, DATA_BLOCKS * BLOCK), 8);
-}
-
-/* Whether the tree begins behind a superblock: the request says so, or the magic does. */
+/* Whether the tree begins behind a superblock: the request says so, and the disk is not asked. */
 static void where_the_tree_begins(void **state)
 {
 	static const struct {
-		enum verity_superblock wanted;
-		const char *bytes;
+		bool superblock;
 		uint32_t hash_block;
-		uint64_t tree; /* from the start of the hash area */
-	} rows[] = {
-		{ VERITY_SUPERBLOCK_NONE, "verity\0\0", 4096, 0 },
-		{ VERITY_SUPERBLOCK_NONE, "\0\0\0\0\0\0\0\0", 4096, 0 },
-		{ VERITY_SUPERBLOCK_PRESENT, "verity\0\0", 4096, 4096 },
-		{ VERITY_SUPERBLOCK_PRESENT, "\0\0\0\0\0\0\0\0", 4096, 4096 }, /* not even looked at */
-		{ VERITY_SUPERBLOCK_PRESENT, "verity\0\0", 512, 512 },
-		{ VERITY_SUPERBLOCK_PRESENT, "verity\0\0", 1024, 1024 },
-		{ VERITY_SUPERBLOCK_LOOK, "verity\0\0", 4096, 4096 },
-		{ VERITY_SUPERBLOCK_LOOK, "verity\0\0", 512, 512 },
-		{ VERITY_SUPERBLOCK_LOOK, "verity\0x", 4096, 0 },
-		{ VERITY_SUPERBLOCK_LOOK, "Verity\0\0", 4096, 0 },
-		{ VERITY_SUPERBLOCK_LOOK, "\0\0\0\0\0\0\0\0", 4096, 0 },
-	};
+		unsigned tree; /* in hash blocks */
+	} rows[] = { { false, 4096, 16 }, { true, 4096, 17 }, { true, 512, 129 }, { true, 1024, 65 }, { false, 512, 128 } };
 
 	(void)state;
 	for (size_t i = 0; i < array_count(rows); i++) {
-		put_superblock(rows[i].bytes);
-		t.verity.superblock = rows[i].wanted;
+		unsigned found = 0;
+
+		assert_int_equal(pwrite(t.image, "verity\0\0", 8, DATA_BLOCKS * BLOCK), 8);
+		t.verity.superblock = rows[i].superblock;
 		t.verity.hash_block_size = rows[i].hash_block;
 		assert_worked(open_it(), &t.err);
-		check_row(fake_cryptsetup.hash_area_offset == DATA_BLOCKS * BLOCK + rows[i].tree, "row %zu: %llu", i,
-			  (unsigned long long)fake_cryptsetup.hash_area_offset);
+		assert_int_equal(sscanf(fake_devmapper.made[0].params, "1 254:16 254:16 4096 %*u 16 %u", &found), 1);
+		check_row(found == rows[i].tree, "row %zu: %u", i, found);
+		clean(NULL);
+		fresh(NULL);
+	}
+}
+
+static void a_signature_goes_to_the_kernel(void **state)
+{
+	(void)state;
+	t.verity.signature_size = 3;
+	memcpy(t.verity.signature, "sig", 3);
+	assert_worked(open_it(), &t.err);
+	assert_string_equal(fake_devmapper.made[0].params,
+			    "1 254:16 254:16 4096 4096 16 16 sha256 " ROOT " - 2 root_hash_sig_key_desc coffer:coffer-volume-v");
+	assert_string_equal(fake_secret.offered_as, "coffer:coffer-volume-v");
+	assert_int_equal(fake_secret.offered_size, 3);
+	assert_memory_equal(fake_secret.offered, "sig", 3);
+	clean(NULL);
+	fresh(NULL);
+	t.verity.signature_size = 3;
+	fake_devmapper.fail_at = 1;
+	assert_failed(open_it(), &t.err, ERROR_VERITY, "");
+	assert_non_null(strstr(t.err.message, "signature"));
+}
+
+/* All blocks in front of the parity are covered: a superblock's too. */
+static void parity_is_on_the_same_disk(void **state)
+{
+	(void)state;
+	t.verity.fec_roots = 2;
+	t.verity.fec_offset = 24 * BLOCK;
+	assert_worked(open_it(), &t.err);
+	assert_non_null(
+		strstr(fake_devmapper.made[0].params, " - 8 use_fec_from_device 254:16 fec_start 24 fec_blocks 24 fec_roots 2"));
+	clean(NULL);
+	fresh(NULL);
+	t.verity.fec_roots = 2;
+	t.verity.fec_offset = 32 * BLOCK;
+	assert_failed(open_it(), &t.err, ERROR_DEVICE, "");
+}
+
+/* The proof is made while a bad block is an error: a wrong request never ends the VM. */
+static void a_vm_that_shall_end_is_asked_so_after_the_proof(void **state)
+{
+	static const char *const words[] = { NULL, " 1 panic_on_corruption", " 1 restart_on_corruption" };
+
+	(void)state;
+	for (int what = VERITY_CORRUPTION_ERROR; what <= VERITY_CORRUPTION_RESTART; what++) {
+		t.verity.on_corruption = (enum verity_corruption)what;
+		assert_worked(open_it(), &t.err);
+		assert_null(strstr(fake_devmapper.made[0].params, "corruption"));
+		assert_int_equal(fake_devmapper.swaps, what == VERITY_CORRUPTION_ERROR ? 0 : 1);
+		if (words[what])
+			assert_non_null(strstr(fake_devmapper.loaded.params, words[what]));
+		clean(NULL);
+		fresh(NULL);
+		t.verity.on_corruption = (enum verity_corruption)what;
+		t.bad = 0;
+		assert_failed(open_it(), &t.err, ERROR_VERITY, "");
+		assert_int_equal(fake_devmapper.swaps + fake_devmapper.loads, 0);
 		clean(NULL);
 		fresh(NULL);
 	}
@@ -228,7 +297,7 @@ static void a_disk_that_is_too_small(void **state)
 			t.verity.blocks = 33;
 			break;
 		case 1:
-			t.verity.hash_offset = 32 * BLOCK;
+			t.verity.hash_offset = 33 * BLOCK;
 			break;
 		case 2:
 			t.verity.blocks = 0;
@@ -237,11 +306,11 @@ static void a_disk_that_is_too_small(void **state)
 			t.verity.blocks = UINT64_MAX; /* blocks * block_size would wrap */
 			break;
 		case 4:
-			t.disk.size = DATA_BLOCKS * BLOCK;
+			t.disk.size = DATA_BLOCKS * BLOCK - 512;
 			break;
 		}
 		assert_failed(open_it(), &t.err, ERROR_DEVICE, "");
-		assert_int_equal(fake_cryptsetup.activated, 0);
+		assert_int_equal(fake_devmapper.count, 0);
 		assert_int_equal(t.undo.count, 0);
 		clean(NULL);
 		fresh(NULL);
@@ -265,23 +334,13 @@ static void a_disk_of_larger_blocks_than_the_image(void **state)
 	assert_worked(open_it(), &t.err);
 }
 
-static void what_the_library_refuses(void **state)
+static void what_the_kernel_refuses(void **state)
 {
 	(void)state;
-	for (int row = 0; row < 3; row++) {
-		fake_cryptsetup.fail_init = row == 0 ? -ENODEV : 0;
-		fake_cryptsetup.fail_format = row == 1 ? -EINVAL : 0;
-		fake_cryptsetup.fail_activate = row == 2 ? -EPERM : 0;
-		assert_failed(open_it(), &t.err, ERROR_VERITY, "");
-		assert_int_equal(t.err.errnum, row == 0 ? ENODEV : row == 1 ? EINVAL : EPERM);
-		assert_int_equal(t.reads, 0);
-		assert_int_equal(fake_cryptsetup.opened, fake_cryptsetup.freed);
-		clean(NULL);
-		fresh(NULL);
-	}
-	fake_cryptsetup.no_library = true;
-	assert_failed(open_it(), &t.err, ERROR_INTERNAL, "");
-	assert_int_equal(t.undo.count, 0);
+	fake_devmapper.fail_at = 1;
+	assert_failed(open_it(), &t.err, ERROR_VERITY, "");
+	assert_int_equal(t.reads, 0);
+	assert_int_equal(t.undo.count, 1);
 }
 
 static void a_mapping_that_cannot_be_opened(void **state)
@@ -295,15 +354,19 @@ static void a_mapping_that_cannot_be_opened(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(what_libcryptsetup_is_told, fresh, clean),
+		cmocka_unit_test_setup_teardown(what_the_kernel_is_told, fresh, clean),
+		cmocka_unit_test_setup_teardown(other_tables, fresh, clean),
 		cmocka_unit_test_setup_teardown(the_first_and_the_last_block_are_read, fresh, clean),
 		cmocka_unit_test_setup_teardown(a_block_that_does_not_verify, fresh, clean),
 		cmocka_unit_test_setup_teardown(a_mapping_that_ends_early, fresh, clean),
 		cmocka_unit_test_setup_teardown(a_mapping_that_the_kernel_calls_corrupted, fresh, clean),
 		cmocka_unit_test_setup_teardown(where_the_tree_begins, fresh, clean),
+		cmocka_unit_test_setup_teardown(a_signature_goes_to_the_kernel, fresh, clean),
+		cmocka_unit_test_setup_teardown(parity_is_on_the_same_disk, fresh, clean),
+		cmocka_unit_test_setup_teardown(a_vm_that_shall_end_is_asked_so_after_the_proof, fresh, clean),
 		cmocka_unit_test_setup_teardown(a_disk_that_is_too_small, fresh, clean),
 		cmocka_unit_test_setup_teardown(a_disk_of_larger_blocks_than_the_image, fresh, clean),
-		cmocka_unit_test_setup_teardown(what_the_library_refuses, fresh, clean),
+		cmocka_unit_test_setup_teardown(what_the_kernel_refuses, fresh, clean),
 		cmocka_unit_test_setup_teardown(a_mapping_that_cannot_be_opened, fresh, clean),
 	};
 

@@ -83,6 +83,7 @@ class Control(Wire):
 
     def __init__(self, vsock, timeout=60):
         super().__init__(vsock, 1024, timeout)
+        self.vsock = vsock
         self.hello = json.loads(self.line())
         self.ids = itertools.count(1)
         self.early = {}
@@ -97,12 +98,23 @@ class Control(Wire):
 
     def answer(self, number):
         while number not in self.early:
-            message = json.loads(self.line())
+            try:
+                message = json.loads(self.line())
+            except TimeoutError:
+                raise TimeoutError(f"request {number} has no answer; {self.others()}") from None
             self.early[message["id"]] = message
         message = self.early.pop(number)
         if "error" in message:
             raise Refused(message["error"])
         return message["result"]
+
+    def others(self):
+        """Is it the agent, or this connection?"""
+        try:
+            with Control(self.vsock, 10) as second:
+                return f"on another connection the agent answers: {second.call('agent.info')}"
+        except (OSError, EOFError, AssertionError) as failure:
+            return f"nor does the agent answer on another connection: {failure!r}"
 
     def call(self, method, **params):
         return self.answer(self.post(method, params))
@@ -172,9 +184,15 @@ class Machine:
         environment = dict(os.environ)
         if initrd:
             environment["COFFER_INITRD"] = str(initrd)
-        run = subprocess.run(
-            [COFFER, "vm", "start", name, "--memory", memory, *options], capture_output=True, text=True, env=environment, timeout=180
-        )
+        # The vsock bridge of Debian (vhost-device-vsock 0.3) now and then passes nothing on from the start: then once more.
+        for _ in range(3):
+            run = subprocess.run(
+                [COFFER, "vm", "start", name, "--memory", memory, *options], capture_output=True, text=True, env=environment, timeout=180
+            )
+            if run.returncode == 0 or "no hello from the agent" not in run.stderr:
+                break
+            print(f"{name}: the vsock bridge is stuck, started again\n{run.stderr}")
+            coffer("vm", "stop", name, "--force", check=False)
         assert run.returncode == 0, run.stderr
         found = [vm for vm in json.loads(coffer("vm", "list", "--json")) if vm["name"] == name]
         self.info = found[0]
@@ -194,10 +212,17 @@ class Machine:
             params["exec"] = exec
         return Stream(self.vsock, **options, **params)
 
-    def add_disk(self, path, read_only=False, serial=None):
+    def add_disk(self, path, read_only=False, serial=None, **words):
+        """`words`: bus="nvme", scsi="1:2"."""
         serial = serial or f"d{next(self.serials)}"
-        coffer("disk", "add", self.name, f"{path}{',ro' if read_only else ''},serial={serial}")
+        more = "".join(f",{key}={value}" for key, value in words.items())
+        coffer("disk", "add", self.name, f"{path}{',ro' if read_only else ''},serial={serial}{more}")
         return serial
+
+    def disk(self, serial):
+        """What `coffer vm list` tells of it: `pci`, `scsi`."""
+        found = [vm for vm in json.loads(coffer("vm", "list", "--json")) if vm["name"] == self.name]
+        return [disk for disk in found[0]["disks"] if disk["serial"] == serial][0]
 
     def remove_disk(self, serial):
         coffer("disk", "remove", self.name, serial)
@@ -208,7 +233,7 @@ class Machine:
 
     def settles(self, before):
         """Are the resources again what they were?  Kernels collect keys and the like a moment later."""
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 20  # on a machine that has other work to do
 
         def same(now):
             # A key that was still to be collected when `before` was taken may be gone by now; a new one may not be there.
@@ -265,19 +290,20 @@ def config(**changes):
 class Pod:
     """An image, a scratch and a root file system on a machine, and containers on that."""
 
-    def __init__(self, machine, image, folder, size="4G"):
-        self.machine, self.count = machine, itertools.count(1)
+    def __init__(self, machine, image, folder, size="4G", prefix="", scratch=None):
+        """`prefix`: of all ids, for several on one machine.  `scratch`: what scratch.create is told besides."""
+        self.machine, self.prefix, self.count = machine, prefix, itertools.count(1)
         self.image = machine.add_disk(image, read_only=True)
         self.disk = pathlib.Path(folder) / f"scratch-{self.image}.img"
         subprocess.run(["truncate", "-s", size, self.disk], check=True)
         self.scratch = machine.add_disk(self.disk)
-        machine.call("volume.attach", id="image", volume=volume(image, self.image))
-        machine.call("scratch.create", id="scratch", device={"serial": self.scratch})
-        machine.call("rootfs.create", id="root", lower=["image"], scratch="scratch")
+        machine.call("volume.attach", id=f"{prefix}image", volume=volume(image, self.image))
+        self.made = machine.call("scratch.create", id=f"{prefix}scratch", device={"serial": self.scratch}, **(scratch or {}))
+        machine.call("rootfs.create", id=f"{prefix}root", lower=[f"{prefix}image"], scratch=f"{prefix}scratch")
 
     def create(self, *args, config=config(), **process):
-        name = f"c{next(self.count)}"
-        self.machine.call("container.create", id=name, rootfs="root", config=config, process={"args": list(args), **process})
+        name = f"{self.prefix}c{next(self.count)}"
+        self.machine.call("container.create", id=name, rootfs=f"{self.prefix}root", config=config, process={"args": list(args), **process})
         return name
 
     def start(self, *args, **options):
@@ -292,7 +318,7 @@ class Pod:
         """(exit code, stdout, stderr) of a container's whole life."""
         name = self.create(*args, **options)
         try:
-            with self.machine.stream(name) as stream:
+            with self.machine.stream(name, timeout=300) as stream:
                 self.machine.call("container.start", id=name)
                 writer = threading.Thread(target=lambda: (stream.write(stdin), stream.end()))
                 writer.start()
@@ -310,7 +336,7 @@ class Pod:
 
     def close(self):
         for method, name in (("rootfs.remove", "root"), ("scratch.remove", "scratch"), ("volume.detach", "image")):
-            self.machine.call(method, id=name)
+            self.machine.call(method, id=self.prefix + name)
         self.machine.remove_disk(self.image)
         self.machine.remove_disk(self.scratch)
 

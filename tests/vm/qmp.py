@@ -1,46 +1,67 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""qmp.py SOCKET add|remove FILE SERIAL: plugs a disk behind the host tool's back, for what the host tool itself refuses."""
+"""QEMU's monitor, behind the host tool's back, for what the host tool itself refuses.
+
+qmp.py SOCKET add|remove FILE SERIAL: plugs a disk."""
 
 import json
 import socket
 import sys
 
 
-def main(path, action, file, serial):
-    wire = socket.socket(socket.AF_UNIX)
-    wire.connect(path)
-    lines = wire.makefile("r")
-    lines.readline()
+class Qmp:
+    """Held for short: QEMU serves one connection at a time, and the host tool needs it too."""
 
-    def execute(command, **arguments):
-        wire.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(60)
+        self.socket.connect(str(path))
+        self.lines = self.socket.makefile("r")
+        self.lines.readline()
+        self.execute("qmp_capabilities")
+
+    def execute(self, command, **arguments):
+        self.socket.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
         while True:
-            message = json.loads(lines.readline())
+            message = json.loads(self.lines.readline())
             if "error" in message:
-                sys.exit(str(message["error"]))
+                raise RuntimeError(str(message["error"]))
             if "return" in message:
                 return message["return"]
 
-    execute("qmp_capabilities")
+    def add_node(self, name, file):
+        self.execute("blockdev-add", **{"driver": "raw", "node-name": name, "read-only": True, "file": {"driver": "file", "filename": str(file), "read-only": True}})
+
+    def remove(self, device, node):
+        self.execute("device_del", id=device)
+        while True:
+            message = json.loads(self.lines.readline())
+            if message.get("event") == "DEVICE_DELETED" and message["data"].get("device") == device:
+                break
+        self.execute("blockdev-del", **{"node-name": node})
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.lines.close()
+        self.socket.close()
+
+
+def main(path, action, file, serial):
     node = f"extra-{serial}"
-    if action == "add":
-        execute("blockdev-add", **{"driver": "raw", "node-name": node, "read-only": True, "file": {"driver": "file", "filename": file, "read-only": True}})
-        taken = {device["qdev_id"] for bus in execute("query-pci") for device in bus["devices"]}
+    with Qmp(path) as qmp:
+        if action != "add":
+            qmp.remove(node, node)
+            return
+        qmp.add_node(node, file)
         port = None
-        for bus in execute("query-pci"):
+        for bus in qmp.execute("query-pci"):
             for device in bus["devices"]:
                 bridge = device.get("pci_bridge")
                 if bridge and device["qdev_id"] and not bridge.get("devices"):
                     port = device["qdev_id"]
-        assert port, taken
-        execute("device_add", driver="virtio-blk-pci", id=node, drive=node, serial=serial, bus=port)
-    else:
-        execute("device_del", id=node)
-        while True:
-            message = json.loads(lines.readline())
-            if message.get("event") == "DEVICE_DELETED" and message["data"].get("device") == node:
-                break
-        execute("blockdev-del", **{"node-name": node})
+        assert port
+        qmp.execute("device_add", driver="virtio-blk-pci", id=node, drive=node, serial=serial, bus=port)
 
 
 if __name__ == "__main__":

@@ -577,6 +577,12 @@ def test_a_pod_of_containers(pod):
         pod.machine.call("container.remove", id="pod", force=True)
     assert info.value.name == "in-use"
     pod.remove(one)
+    # What a sandbox stands on is not its root.
+    pod.machine.call("sandbox.create", id="second", config={"namespaces": [{"type": "NEWNS"}, {"type": "NEWNET", "path": path + "net"}]})
+    state = pod.machine.call("container.state", id="second")
+    assert (state["rootfs"], state["sandbox"]) == ("", True)
+    assert state == [c for c in pod.machine.call("container.list")["containers"] if c["id"] == "second"][0]
+    pod.machine.call("container.remove", id="second", force=True)
     pod.machine.call("container.signal", id="pod", signal="SIGTERM")
     assert pod.machine.call("container.wait", id="pod") == {"exit_code": 0}
     pod.machine.call("container.remove", id="pod")
