@@ -20,6 +20,8 @@ package=$1 target=$2
 build=${BUILD:-build}
 mkdir -p "$build/apt/$suite"
 home=$(cd "$build/apt/$suite" && pwd)
+exec {lock}>"$home/lock"
+flock "$lock" # `make -j` fetches several packages at once
 
 fail() {
 	echo "fetch: $*" >&2

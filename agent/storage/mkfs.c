@@ -11,9 +11,6 @@
 #include "base/text.h"
 #include "sys/libraries.h"
 
-#define INODE_SIZE      256u
-#define BYTES_PER_INODE 16384u /* mke2fs' own default */
-
 /* Blocks of a journal: the least that there is, and what a file system of some size is given. */
 #define JOURNAL_SMALL      1024u
 #define JOURNAL_LARGE      4096u
@@ -34,26 +31,36 @@ static int check(struct mkfs *m, errcode_t code, const char *what)
 }
 
 /*
- * A scratch has inodes of a whole block.  ext4 does without reading a block of an inode table when the others in it are free; of
- * two processes that make the first inodes of one block each finds the other's taken, and reads what was never written.  Where a
- * block has one inode that cannot be.  It costs space in place of bytes: one for each 64 KiB up to 64 GiB, and fewer beyond.
+ * An inode fills a block.  ext4 does without reading a block of an inode table when the others in it are free; of two processes
+ * that make the first inodes of one block each finds the other's taken, and reads what was never written.  Where a block has one
+ * inode that cannot be.  The tables take space for it, not bytes on the disk: an eighth of a small disk, a sixteenth of a middling
+ * one, a sixty-fourth of a large one.  What lasts may grow, and keeps its share: never an eighth.
  */
-static uint64_t scratch_inodes(uint64_t size)
+static uint32_t inodes(uint64_t size, bool lasting)
 {
-	uint64_t most = size / 65536, many = 1024 * 1024, sparse = size / 262144;
+	static const struct {
+		uint64_t bytes_per_inode, most;
+	} steps[] = { { 32768, 128 * 1024 }, { 65536, 1024 * 1024 }, { 262144, UINT32_MAX / 2 } };
+	uint64_t count = 0;
 
-	return most < many ? most : sparse > many ? sparse : many;
+	for (size_t i = lasting ? 1 : 0; i < array_count(steps); i++) {
+		uint64_t here = size / steps[i].bytes_per_inode;
+
+		if (here > steps[i].most)
+			here = steps[i].most;
+		if (here > count)
+			count = here;
+	}
+	return (uint32_t)count;
 }
 
 static void describe(const struct mkfs *m, uint64_t size, bool lasting, struct ext2_super_block *super)
 {
-	uint64_t inodes = lasting ? size / BYTES_PER_INODE : scratch_inodes(size);
-
 	super->s_rev_level = EXT2_DYNAMIC_REV;
 	super->s_log_block_size = 2; /* 1024 << 2 */
 	super->s_log_cluster_size = 2;
-	super->s_inodes_count = inodes > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)inodes;
-	super->s_inode_size = lasting ? INODE_SIZE : MKFS_BLOCK;
+	super->s_inodes_count = inodes(size, lasting);
+	super->s_inode_size = MKFS_BLOCK;
 	super->s_log_groups_per_flex = 4;
 	super->s_desc_size = 64;
 	super->s_feature_compat = EXT2_FEATURE_COMPAT_EXT_ATTR | EXT2_FEATURE_COMPAT_DIR_INDEX;
@@ -145,6 +152,26 @@ static int place_metadata(struct mkfs *m)
 	return 0;
 }
 
+static int write_zeros(struct mkfs *m, int image, blk64_t block)
+{
+	static const char zeros[MKFS_BLOCK];
+
+	if (pwrite(image, zeros, sizeof(zeros), (off_t)(block * MKFS_BLOCK)) != sizeof(zeros))
+		return error_set(m->err, ERROR_FORMAT, errno, "image in memory");
+	return 0;
+}
+
+/* Inodes that are reserved and not used count as taken: whoever checks the file system reads them. */
+static int clear_reserved_inodes(struct mkfs *m, int image)
+{
+	blk64_t table = m->lib.ext2fs_inode_table_loc(m->fs, 0);
+	int result = 0;
+
+	for (ext2_ino_t inode = 1; inode < EXT2_FIRST_INODE(m->fs->super) && result == 0; inode++)
+		result = write_zeros(m, image, table + inode - 1);
+	return result;
+}
+
 static int make_root(struct mkfs *m)
 {
 	int result = check(m, m->lib.ext2fs_mkdir(m->fs, EXT2_ROOT_INO, EXT2_ROOT_INO, NULL), "make the root directory");
@@ -167,7 +194,6 @@ static int make_root(struct mkfs *m)
  */
 static int add_journal(struct mkfs *m, int image, uint64_t size)
 {
-	static const char zeros[MKFS_BLOCK];
 	blk_t blocks = size < JOURNAL_LARGE_FROM ? JOURNAL_SMALL : JOURNAL_LARGE;
 	int result = check(
 		m,
@@ -179,8 +205,8 @@ static int add_journal(struct mkfs *m, int image, uint64_t size)
 		blk64_t block = 0;
 
 		result = check(m, m->lib.ext2fs_bmap2(m->fs, EXT2_JOURNAL_INO, NULL, NULL, 0, i, NULL, &block), "find the journal");
-		if (result == 0 && pwrite(image, zeros, sizeof(zeros), (off_t)(block * MKFS_BLOCK)) != sizeof(zeros))
-			result = error_set(m->err, ERROR_FORMAT, errno, "image in memory");
+		if (result == 0)
+			result = write_zeros(m, image, block);
 	}
 	return result;
 }
@@ -202,6 +228,8 @@ int mkfs_ext4(uint64_t size, bool lasting, int *image, struct error *err)
 	result = initialize(&m, file, size, lasting);
 	if (result == 0)
 		result = place_metadata(&m);
+	if (result == 0)
+		result = clear_reserved_inodes(&m, file);
 	if (result == 0)
 		result = make_root(&m);
 	if (result == 0 && lasting)

@@ -139,7 +139,7 @@ static void data_are_few(void **state)
 	static const struct {
 		uint64_t size, most;
 	} bounds[] = {
-		{ 16 * MIB, 64 * KIB },
+		{ 16 * MIB, 72 * KIB }, /* 40 of them are the inodes that are reserved, a block each */
 		{ GIB, 96 * KIB },
 		{ 64 * GIB, 256 * KIB },
 		{ TIB, 1536 * KIB },
@@ -174,6 +174,63 @@ static void sixteen_terabytes(void **state)
 	uint64_t blocks =
 		super[0x4] | super[0x5] << 8 | super[0x6] << 16 | (uint64_t)super[0x7] << 24 | (uint64_t)super[0x150] << 32;
 	assert_int_equal(blocks, 16 * TIB / MKFS_BLOCK);
+}
+
+/* Documentation/filesystems/ext4/group_descr.rst: the first descriptor is behind the superblock's block. */
+static uint64_t inode_table(int image)
+{
+	unsigned char group[64];
+
+	assert_int_equal(pread(image, group, sizeof(group), MKFS_BLOCK), sizeof(group));
+	return group[0x8] | group[0x9] << 8 | group[0xa] << 16 | (uint64_t)group[0xb] << 24 | (uint64_t)group[0x28] << 32;
+}
+
+/* One inode a block, so that ext4 never reads a block of the table to make an inode; and what e2fsck reads of it is written. */
+static void inodes_fill_blocks(void **state)
+{
+	(void)state;
+	for (int lasting = 0; lasting <= 1; lasting++) {
+		fd_auto image = -1;
+		unsigned char super[1024];
+
+		make_kind(64 * MIB, lasting, &image);
+		assert_int_equal(pread(image, super, sizeof(super), 1024), sizeof(super));
+		assert_int_equal(super[0x58] | super[0x59] << 8, MKFS_BLOCK);
+		for (unsigned inode = 1; inode <= 11; inode++) { /* 11 is lost+found's */
+			off_t at = (off_t)((inode_table(image) + inode - 1) * MKFS_BLOCK);
+
+			check_row(lseek(image, at, SEEK_DATA) == at, "inode %u is not written", inode);
+		}
+	}
+}
+
+/* As many as the table in mkfs.c says, but for what makes groups even. */
+static void inodes_are_many_enough(void **state)
+{
+	static const struct {
+		uint64_t size, scratch, lasting;
+	} rows[] = {
+		{ 64 * MIB, 2048, 1024 },
+		{ 4 * GIB, 128 * 1024, 64 * 1024 },
+		{ 6 * GIB, 128 * 1024, 96 * 1024 },
+		{ 16 * GIB, 256 * 1024, 256 * 1024 },
+		{ 64 * GIB, 1024 * 1024, 1024 * 1024 },
+		{ 100 * GIB, 1024 * 1024, 1024 * 1024 },
+		{ TIB, 4 * 1024 * 1024, 4 * 1024 * 1024 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 2 * array_count(rows); i++) {
+		uint64_t size = rows[i / 2].size, want = i % 2 ? rows[i / 2].lasting : rows[i / 2].scratch;
+		fd_auto image = -1;
+		unsigned char s[1024];
+
+		make_kind(size, i % 2, &image);
+		assert_int_equal(pread(image, s, sizeof(s), 1024), sizeof(s));
+		uint64_t have = s[0] | s[1] << 8 | s[2] << 16 | (uint64_t)s[3] << 24;
+		check_row(have * 100 > want * 99 && have * 100 < want * 101, "%llu bytes: %llu inodes", (unsigned long long)size,
+			  (unsigned long long)have);
+	}
 }
 
 static void two_are_never_alike(void **state)
@@ -236,6 +293,8 @@ int main(void)
 		cmocka_unit_test(terabytes_are_clean),
 		cmocka_unit_test(data_are_few),
 		cmocka_unit_test(sixteen_terabytes),
+		cmocka_unit_test(inodes_fill_blocks),
+		cmocka_unit_test(inodes_are_many_enough),
 		cmocka_unit_test(two_are_never_alike),
 		cmocka_unit_test(sizes_that_are_refused),
 		cmocka_unit_test(descriptors_are_not_lost),

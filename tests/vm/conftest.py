@@ -53,7 +53,7 @@ def machine(request, runtime):
 
 @pytest.fixture(scope="module")
 def pod(machine, images, tmp_path_factory):
-    before = machine.resources()
+    before = machine.at_rest()
     made = Pod(machine, images(), tmp_path_factory.mktemp("pod"))
     yield made
     made.close()

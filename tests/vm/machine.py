@@ -231,6 +231,15 @@ class Machine:
         """What the kernel holds, for before-and-after comparisons."""
         return self.call("agent.info")["resources"]
 
+    def at_rest(self):
+        """The resources when nothing is under way any more: a worker or a helper of the kernel may outlive its answer a little."""
+        looks = [self.resources()]
+        while len(looks) < 3 or looks[-3:] != looks[-1:] * 3:
+            assert len(looks) < 100, looks
+            time.sleep(0.1)
+            looks.append(self.resources())
+        return looks[-1]
+
     def settles(self, before):
         """Are the resources again what they were?  Kernels collect keys and the like a moment later."""
         deadline = time.monotonic() + 20  # on a machine that has other work to do

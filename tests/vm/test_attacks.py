@@ -127,7 +127,7 @@ def test_cve_2021_30465_names_that_are_exchanged_while_mounts_are_made(debian):
             {"source": "t", "destination": "/race/plain/below", "device": "tmpfs", "flags": 0},
             {"source": "/run/coffer/volume/image/etc", "destination": "/race/plain/file/deep", "device": "bind", "flags": 4096},
         ]
-        kept = debian.machine.resources()["mounts"]
+        kept = debian.machine.at_rest()["mounts"]
         for _ in range(60):
             try:
                 text = debian.sh("cat /proc/self/mountinfo", config=config(mounts=mounts))

@@ -27,7 +27,7 @@ def machine(version, runtime):
 
 @pytest.fixture(scope="module")
 def pod(machine, images, tmp_path_factory):
-    before = machine.resources()
+    before = machine.at_rest()
     made = Pod(machine, images(), tmp_path_factory.mktemp("pod"))
     yield made
     made.close()

@@ -428,7 +428,7 @@ def test_states(pod):
 
 
 def test_a_created_container_that_is_never_started(pod):
-    before = pod.machine.resources()
+    before = pod.machine.at_rest()
     pod.remove(pod.create("true"))
     pod.machine.settles(before)
 
@@ -436,7 +436,7 @@ def test_a_created_container_that_is_never_started(pod):
 def test_orphans_are_reaped(pod):
     """Two thousand processes whose parents have gone, in a container that shares the VM's pid namespace: PID 1 buries them."""
     shared = config(namespaces=[{"type": kind} for kind in ("NEWNS", "NEWUTS", "NEWIPC", "NEWNET")])
-    before = pod.machine.resources()
+    before = pod.machine.at_rest()
     code, out, _ = pod.run("sh", "-c", "i=0; while [ $i -lt 500 ]; do (sh -c 'true & true & true & true &' &); i=$((i+1)); done; wait; echo done", config=shared)
     assert (code, out) == (0, "done\n")
     pod.machine.settles(before)

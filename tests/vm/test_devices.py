@@ -39,7 +39,7 @@ def refused(machine, image, source, timeout_ms=20000):
 @pytest.fixture(autouse=True)
 def nothing_left(request):
     vm = request.getfixturevalue("cold" if "cold" in request.fixturenames else "machine")
-    before = vm.resources()
+    before = vm.at_rest()
     yield
     left = [(method, found["id"]) for kind, method in (("volume", "volume.detach"), ("scratch", "scratch.remove"))
             for found in vm.call(f"{kind}.list")["volumes" if kind == "volume" else "scratches"]]  # fmt: skip

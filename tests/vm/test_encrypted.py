@@ -48,13 +48,9 @@ def refused(machine, method, **params):
 
 @pytest.fixture(scope="module")
 def baseline(machine, pod):
-    """What the kernel holds when nothing is under way: taken once, when two looks agree, and not just behind another test's end."""
+    """Taken once, and not just behind another test's end."""
     pod.sh("true")
-    before = None
-    while before != (now := machine.resources()):
-        before = now
-        time.sleep(1)
-    return before
+    return machine.at_rest()
 
 
 @pytest.fixture(autouse=True)
@@ -160,6 +156,20 @@ def test_fill_delete_fill_again_and_read_all_back(machine, pod, disk):
     assert pod.sh("cd /data/d; cat * | sort -n | tail -n 1; ls | wc -l", config=on("v")) == "1000\n1000\n"
     machine.call("volume.detach", id="v")
     assert "AEAD ERROR" not in machine.console() and "EXT4-fs error" not in machine.console()
+
+
+MAKE_FILES = "for j in 1 2 3 4 5 6 7 8; do (mkdir d$j; i=0; while [ $i -lt 200 ]; do : > d$j/f$i; i=$((i+1)); done) & done; wait; ls d*/f* | wc -l"
+
+
+def test_many_make_files_at_once(machine, pod, disk):
+    """In directories of their own, so that nothing but the inode tables is shared: none of their blocks may be read unwritten."""
+    machine.call("encrypted.create", id="v", device={"serial": disk}, key=RAW)
+    assert pod.sh(f"cd /data; mkdir here; cd here; {MAKE_FILES}", config=on("v")) == "1600\n"
+    grow(machine, disk, 1 << 30)
+    machine.call("volume.resize", id="v", key=RAW)
+    assert pod.sh(f"mkdir /data/new; cd /data/new; {MAKE_FILES}", config=on("v")) == "1600\n"
+    machine.call("volume.detach", id="v")
+    assert "unable to read itable block" not in machine.console()
 
 
 def test_killed_in_the_middle_of_writes(machine, pod, images, runtime, tmp_path):
@@ -324,7 +334,7 @@ def test_grow(machine, pod, disk):
         assert answer["size"] > 0.95 * size and answer["steps"]
         assert [v["size"] for v in machine.call("volume.list")["volumes"] if v["id"] == "v"] == [answer["size"]]
         blocks = int(pod.sh("cd /data; sha256sum -c sum >/dev/null; stat -f -c %b .", config=on("v")))
-        assert blocks * 4096 > 0.9 * size
+        assert blocks * 4096 > 0.85 * size  # a sixteenth is for inodes
         if size < 512 << 20:
             pod.sh("cd /data; dd if=/dev/zero of=all bs=1M 2>/dev/null || true; test $(stat -c %s all) -gt 180000000; sync; rm all; sync", config=on("v"))
     pod.sh("cd /data; dd if=/dev/zero of=big bs=1M count=150 2>/dev/null; sync; sha256sum -c sum; for i in $(seq 50); do mkdir d$i; for j in $(seq 10); do echo $j > d$i/$j; done; done", config=on("v"))
@@ -682,7 +692,7 @@ def test_killed_at_every_record(runtime, tmp_path):
     vm.call("test.fault", after=2)
     assert refused(vm, "encrypted.change_key", device=device, key=RAW, new_key=OTHER).name == "internal-error"
     vm.call("encrypted.open", id="v", device=device, key=OTHER)
-    before = vm.resources()
+    before = vm.at_rest()
     grow(vm, serial, 128 << 20)
     # The result alone: killed there the volume has grown; and it does so again, to the same size.
     killed_at_every_record(vm, 1, lambda: vm.call("volume.resize", id="v", key=OTHER), lambda: None)

@@ -19,7 +19,7 @@ def machine(runtime):
 
 def killed_at_every_record(machine, at_least, attempt, undo):
     """`attempt` with its worker killed after 1, 2, 3 ... records until it succeeds; then `undo`.  Returns how many died."""
-    before = machine.resources()
+    before = machine.at_rest()
     for after in range(1, 50):
         machine.call("test.fault", after=after)
         try:
@@ -200,7 +200,7 @@ def test_faults_side_by_side(machine, images, tmp_path):
     """One worker dies while others work: only its own request is undone."""
     pod = Pod(machine, images(), tmp_path)
     serial = machine.add_disk(images("squashfs"), read_only=True)
-    before = machine.resources()
+    before = machine.at_rest()
     with machine.connect() as control:
         machine.call("test.fault", after=3)
         doomed = control.post("volume.attach", {"id": "v", "volume": volume(images("squashfs"), serial)})

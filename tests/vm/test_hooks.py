@@ -45,7 +45,7 @@ def test_every_hook_runs_at_its_time(debian):
 
 @keys("Hooks.*[].path", "Hooks.*[].args", "Hooks.*[].env", "Hooks.*[].dir", "Hooks.*[].timeout")
 def test_what_a_hook_gets_and_what_happens_when_it_fails(debian):
-    before = debian.machine.resources()
+    before = debian.machine.at_rest()
 
     def fails(*hook, name="prestart"):
         with pytest.raises(Refused) as info:

@@ -95,7 +95,7 @@ def plug(machine, runtime):
         plugged.append(Plugged(machine, runtime, disk, read_only))
         return plugged[-1]
 
-    before = machine.resources()
+    before = machine.at_rest()
     yield make
     for one in plugged:
         one.server.go.set()

@@ -225,7 +225,7 @@ def test_joined_namespaces(pod):
 
 def test_a_shared_pid_namespace_leaves_nobody_behind(pod):
     """The first process ends; what it has started in a namespace that is not its own ends too."""
-    before = pod.machine.resources()
+    before = pod.machine.at_rest()
     name = pod.start("sh", "-c", "sleep 1000 & sleep 1000 & exit 0", config=config(namespaces=[n for n in NAMESPACES if n["type"] != "NEWPID"]), stdio="null")
     pod.machine.call("container.wait", id=name)
     deadline = time.monotonic() + 5
@@ -310,7 +310,7 @@ def veth(number, **changes):
 @keys(*(f"networks[].{key}" for key in ("name", "bridge", "mac_address", "address", "gateway", "ipv6_address", "ipv6_gateway", "mtu", "txqueuelen", "host_interface_name", "hairpin_mode")))
 def test_containers_on_a_bridge(pod):
     """The agent's end of it is seen from a container that shares the agent's network namespace."""
-    before = pod.machine.resources()
+    before = pod.machine.at_rest()
     show = config(hostname=None, namespaces=[{"type": "NEWNS"}, {"type": "NEWPID"}])
     assert pod.sh("ip -o link | wc -l", config=show) == "1\n"
     names = [pod.start("sh", "-c", "nc -l -p 7000 -e cat & exec sleep 1000", config=config(networks=[veth(number)]), stdio="null") for number in (2, 3)]
@@ -556,7 +556,7 @@ def test_io_priority_and_personality(pod):
 
 def test_a_pod_of_containers(pod):
     """A sandbox holds the namespaces; containers join, find each other, and go; the sandbox stays, and goes last."""
-    before = pod.machine.resources()
+    before = pod.machine.at_rest()
     settings = {"hostname": "pod", "namespaces": [{"type": kind} for kind in ("NEWNS", "NEWPID", "NEWUTS", "NEWIPC", "NEWNET")], "sysctl": {"net.core.somaxconn": "99"}, "cgroups": {"pids_limit": 10}}
     pid = pod.machine.call("sandbox.create", id="pod", config=settings)["pid"]
     shown = [c for c in pod.machine.call("container.list")["containers"] if c["id"] == "pod"][0]

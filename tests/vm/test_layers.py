@@ -80,7 +80,7 @@ def detach_all(machine, count):
 def test_a_root_of_many_layers(machine, images, layers, tmp_path, count):
     """All are attached at once; the first of `lower` is the top one, and whiteouts hide what lies below them alone."""
     pod = Pod(machine, images(), tmp_path)
-    before = machine.resources()
+    before = machine.at_rest()
     attach_all(machine, layers[: count - 1])
     assert machine.resources()["mappings"] == before["mappings"] + count - 1
     machine.call("rootfs.create", id="deep", lower=[f"l{n}" for n in reversed(range(count - 1))] + ["image"], scratch="scratch")

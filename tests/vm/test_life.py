@@ -31,7 +31,7 @@ def machine(version, runtime):
 
 @pytest.fixture(scope="module")
 def pod(machine, images, tmp_path_factory):
-    before = machine.resources()
+    before = machine.at_rest()
     made = Pod(machine, images(), tmp_path_factory.mktemp("pod"))
     yield made
     made.close()
@@ -199,7 +199,7 @@ def test_a_paused_container_stands_still(pod, version):
 @pytest.mark.parametrize("how", ["signal", "all", "remove", "remove without a pid namespace"])
 def test_a_paused_container_can_be_ended(pod, how):
     namespaces = [each for each in config()["namespaces"] if each["type"] != "NEWPID" or "without" not in how]
-    before = pod.machine.resources()["processes"]
+    before = pod.machine.at_rest()["processes"]
     name = pod.start("sh", "-c", "sleep 1000 & sleep 1000", stdio="null", config=config(namespaces=namespaces))
     pod.machine.call("container.pause", id=name)
     if how in ("signal", "all"):

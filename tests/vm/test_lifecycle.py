@@ -41,7 +41,7 @@ def test_two_hundred_attach_and_detach_cycles(machine, images):
 
     for _ in range(10):
         cycle()
-    before, memory = machine.resources(), machine.call("agent.info")["memory"]["rss_kib"]
+    before, memory = machine.at_rest(), machine.call("agent.info")["memory"]["rss_kib"]
     for _ in range(200):
         cycle()
     machine.settles(before)
@@ -59,7 +59,7 @@ def test_the_agent_is_small(machine):
 
 def test_fifty_containers_one_after_the_other(pod):
     pod.sh("true")
-    before, memory = pod.machine.resources(), pod.machine.call("agent.info")["memory"]["rss_kib"]
+    before, memory = pod.machine.at_rest(), pod.machine.call("agent.info")["memory"]["rss_kib"]
     for _ in range(50):
         assert pod.run("sh", "-c", "cat; exit 5", stdin=b"x")[:2] == (5, "x")
     pod.machine.settles(before)

@@ -19,7 +19,7 @@ def machine(runtime):
 
 @pytest.mark.parametrize("fs", ["erofs", "squashfs", "ext4"])
 def test_image_scratch_container(machine, images, tmp_path, fs):
-    before = machine.resources()
+    before = machine.at_rest()
     pod = Pod(machine, images(fs), tmp_path, size="64G")
     assert pod.disk.stat().st_blocks * 512 <= 512 * 1024
     assert pod.sh("uname -r; echo x > /file; cat /file").splitlines()[1] == "x"

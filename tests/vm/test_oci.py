@@ -85,7 +85,7 @@ def nothing_left(machine, tmp_path, monkeypatch):
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
-    before = machine.resources()
+    before = machine.at_rest()
     yield
     machine.settles(before)
     assert os.listdir(temporary) == []

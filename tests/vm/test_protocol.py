@@ -150,7 +150,7 @@ def test_a_slow_line_is_a_line(machine):
 
 
 def test_connections_that_go_away_leave_nothing(machine):
-    before = machine.resources()
+    before = machine.at_rest()
     for cut in range(0, 60, 7):
         wire = Wire(machine.vsock, 1024)
         wire.send(json.dumps(GOOD).encode()[:cut])

@@ -51,7 +51,7 @@ def test_a_sparse_disk_stays_sparse(machine, tmp_path, size, most):
 
 
 def test_the_same_disk_again_at_once(machine, tmp_path):
-    before = machine.resources()
+    before = machine.at_rest()
     serial = machine.add_disk(sparse(tmp_path / "s.img", "2G"))
     for turn in range(10):
         machine.call("scratch.create", id=f"s{turn}", device={"serial": serial})
@@ -167,7 +167,7 @@ def check_file_system(pod, tools):
 
 def test_fill_delete_fill_again_and_read_all_back(machine, images, tmp_path):
     """Blocks that were never written do not authenticate: ext4 must never read one."""
-    before, errors = machine.resources(), machine.console().count("AEAD ERROR")
+    before, errors = machine.at_rest(), machine.console().count("AEAD ERROR")
     pod = Pod(machine, images(), tmp_path, size="256M")
     pod.sh(
         """
@@ -204,7 +204,7 @@ def test_fill_delete_fill_again_and_read_all_back(machine, images, tmp_path):
 
 def test_six_at_once(machine, images, tmp_path):
     """Each with a root file system of its own: what is written on one is on no other, and they work at the same time."""
-    before, errors = machine.resources(), machine.console().count("AEAD ERROR")
+    before, errors = machine.at_rest(), machine.console().count("AEAD ERROR")
     pods = [Pod(machine, images(), tmp_path, size="512M", prefix=f"{i}-", scratch={"cipher": CIPHERS[i % 3]}) for i in range(6)]
     listed = machine.call("scratch.list")["scratches"]
     assert [(s["id"], s["state"], s["users"], s["cipher"]) for s in listed] == [(f"{i}-scratch", "ready", 1, CIPHERS[i % 3]) for i in range(6)]
@@ -280,7 +280,7 @@ ERRORS = [
 
 @pytest.mark.parametrize("size,name,read_only", ERRORS)
 def test_disks_that_cannot_be_used(machine, tmp_path, size, name, read_only):
-    before = machine.resources()
+    before = machine.at_rest()
     serial = machine.add_disk(sparse(tmp_path / "s.img", size), read_only=read_only)
     with pytest.raises(Refused) as refused:
         machine.call("scratch.create", id="s", device={"serial": serial})
@@ -331,7 +331,7 @@ SIZES = [
 
 @pytest.mark.parametrize("size,problem", SIZES)
 def test_sizes(machine, tmp_path, size, problem):
-    before = machine.resources()
+    before = machine.at_rest()
     serial = machine.add_disk(sparse(tmp_path / "s.img", "64M"))
     if problem:
         with pytest.raises(Refused) as refused:
@@ -364,7 +364,7 @@ def test_a_cipher_that_the_kernel_lacks(runtime, tmp_path):
     )  # fmt: skip
     vm = Machine("m-lacks", initrd=tmp_path / "initrd")
     serial = vm.add_disk(sparse(tmp_path / "s.img", "64M"))
-    before = vm.resources()
+    before = vm.at_rest()
     for cipher in ("aes-gcm", "aegis128"):
         with pytest.raises(Refused) as refused:
             vm.call("scratch.create", id="s", device={"serial": serial}, cipher=cipher)
@@ -376,7 +376,7 @@ def test_a_cipher_that_the_kernel_lacks(runtime, tmp_path):
 
 def test_the_key_is_forgotten(machine, images, tmp_path):
     """While the scratch is in use, no key of it is left that could be found again."""
-    before = machine.resources()
+    before = machine.at_rest()
     pod = Pod(machine, images(), tmp_path)
     deadline = time.monotonic() + 5
     while machine.resources()["keys"] > before["keys"] and time.monotonic() < deadline:

@@ -19,7 +19,7 @@ def machine(runtime):
 
 @pytest.fixture(autouse=True)
 def nothing_left(machine, pod):
-    before = machine.resources()
+    before = machine.at_rest()
     yield
     for found in machine.call("volume.list")["volumes"]:
         if found["id"] != "image":

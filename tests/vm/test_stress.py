@@ -36,7 +36,7 @@ def answered(machine, within=1.0):
 
 
 def test_a_hundred_containers_at_once(pod):
-    before = pod.machine.resources()
+    before = pod.machine.at_rest()
     names = [f"many{i}" for i in range(100)]
     with answered(pod.machine), pod.machine.connect(timeout=300) as control:
         for method, more in (("container.create", {"rootfs": "root", "config": config(), "process": {"args": ["sleep", "1000"], "stdio": "null"}}), ("container.start", {})):
@@ -86,7 +86,7 @@ def lives(pod, numbers):
 
 def test_two_thousand_containers_after_each_other(pod):
     """The memory of PID 1 is compared, idle, after the first two hundred and after all."""
-    before = pod.machine.resources()
+    before = pod.machine.at_rest()
     with answered(pod.machine):
         inside = pod.machine.resources()
         lives(pod, iter(range(200)))
@@ -104,7 +104,7 @@ def test_as_many_orphans_as_the_machine_makes(pod, tmp_path):
     subprocess.run(["gcc", "-O2", "-static", "-o", tmp_path / "orphans", source], check=True)
     assert pod.run("sh", "-c", "cat > /bin/orphans; chmod 755 /bin/orphans", stdin=(tmp_path / "orphans").read_bytes())[0] == 0
     shared = config(namespaces=[n for n in config()["namespaces"] if n["type"] != "NEWPID"])
-    before, memory = pod.machine.resources(), pod.machine.call("agent.info")["memory"]["pss_kib"]
+    before, memory = pod.machine.at_rest(), pod.machine.call("agent.info")["memory"]["pss_kib"]
     with answered(pod.machine):
         out = pod.sh("orphans 10000 10", config=shared)
     made, ms = map(int, out.split())

@@ -49,7 +49,7 @@ def swaps(pod):
 @pytest.mark.parametrize("cipher,cluster,size", [(CIPHERS[0], 3, 48), (CIPHERS[0], 6, 32), (CIPHERS[1], 3, 32), (CIPHERS[2], 3, 32)])
 def test_more_than_its_memory(machine, pod, tmp_path, cipher, cluster, size):
     """`cluster`: how far the kernel reads ahead in a swap, as a power of two.  It must not meet what was never written."""
-    before, disk = machine.resources(), sparse(tmp_path / "s.img", "256M")
+    before, disk = machine.at_rest(), sparse(tmp_path / "s.img", "256M")
     errors = machine.console().count("AEAD ERROR")
     serial = machine.add_disk(disk)
     assert swaps(pod) == []
@@ -142,7 +142,7 @@ def test_two_at_once(machine, pod, tmp_path):
 
 
 def test_what_is_refused(machine, pod, tmp_path):
-    before = machine.resources()
+    before = machine.at_rest()
     serial = machine.add_disk(sparse(tmp_path / "s.img", "1T"))
     with pytest.raises(Refused) as refused:
         machine.call("scratch.create", id="swap", device={"serial": serial}, use="swap")

@@ -19,7 +19,7 @@ def scratch(tmp_path):
 
 @pytest.fixture(autouse=True)
 def nothing_left(machine):
-    before = machine.resources()
+    before = machine.at_rest()
     yield
     machine.settles(before)
 

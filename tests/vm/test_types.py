@@ -34,7 +34,7 @@ def machine(request, runtime):
 
 @pytest.fixture(autouse=True)
 def nothing_left(request, machine, pod):
-    before = machine.resources()
+    before = machine.at_rest()
     yield
     for found in reversed(machine.call("volume.list")["volumes"]):
         if found["id"] != "image":

@@ -25,7 +25,7 @@ VARIANTS = [
 
 @pytest.fixture(autouse=True)
 def nothing_left(machine):
-    before = machine.resources()
+    before = machine.at_rest()
     yield
     left = machine.call("volume.list")["volumes"]
     for found in left:  # or every test behind this one would fail too
