@@ -308,7 +308,7 @@ bench:
 	$(Q)BUILD=$(BUILD) tests/bench/run.sh
 bench-volumes: setup
 	$(Q)$(MAKE) all vsock-bridge mkfs-erofs
-	$(Q)BUILD=$(BUILD) $(PYTHON) tests/bench/volumes.py
+	$(Q)BUILD=$(BUILD) PYTHONPATH=tests/vm $(PYTHON) tests/bench/volumes.py
 bench-launch: setup
 	$(Q)$(MAKE) all $(BUILD)/bench/launch $(BUILD)/images/busybox.tar $(BUILD)/images/debian-runtimes.tar
 	$(Q)BUILD=$(BUILD) $(PYTHON) tests/bench/launch.py

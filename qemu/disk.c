@@ -298,20 +298,31 @@ int disk_plug(const char *vm_name, const struct vm_disk *disk, struct error *err
 	return result < 0 ? error_wrap(err, "plug %s", disk->file) : 0;
 }
 
+/* The disk's slot; `or_else` says what a disk does whose bus cannot unplug. */
+static int find_plugged(const char *vm_name, const char *serial, const char *or_else, struct vm *vm, int *lock, int *slot,
+			struct error *err)
+{
+	int result = open_locked(vm_name, vm, lock, err);
+
+	if (result < 0)
+		return result;
+	*slot = disk_slot(vm, serial, err);
+	if (*slot < 0)
+		return *slot;
+	if (!bus_can_plug(vm->disks[*slot].bus))
+		return fail_set(err, EINVAL, "a disk on %s %s", bus_name(vm->disks[*slot].bus), or_else);
+	return 0;
+}
+
 int disk_unplug(const char *vm_name, const char *serial, struct error *err)
 {
 	struct vm vm;
 	struct qmp qmp;
 	fd_auto lock = -1;
-	int result = open_locked(vm_name, &vm, &lock, err);
+	int slot, result = find_plugged(vm_name, serial, "stays as long as the VM does", &vm, &lock, &slot, err);
 
 	if (result < 0)
 		return result;
-	int slot = disk_slot(&vm, serial, err);
-	if (slot < 0)
-		return slot;
-	if (!bus_can_plug(vm.disks[slot].bus))
-		return fail_set(err, EINVAL, "a disk on %s stays as long as the VM does", bus_name(vm.disks[slot].bus));
 	result = qmp_open(&vm, &qmp, err);
 	if (result < 0)
 		return result;
@@ -333,15 +344,10 @@ int disk_resize(const char *vm_name, const char *serial, uint64_t bytes, struct 
 	struct qmp qmp;
 	fd_auto lock = -1;
 	char json[128];
-	int result = open_locked(vm_name, &vm, &lock, err);
+	int slot, result = find_plugged(vm_name, serial, "keeps its size", &vm, &lock, &slot, err);
 
 	if (result < 0)
 		return result;
-	int slot = disk_slot(&vm, serial, err);
-	if (slot < 0)
-		return slot;
-	if (!bus_can_plug(vm.disks[slot].bus))
-		return fail_set(err, EINVAL, "a disk on %s keeps its size", bus_name(vm.disks[slot].bus));
 	if (bytes == 0 || bytes % 512 != 0 || bytes > INT64_MAX)
 		return fail_set(err, EINVAL, "the size of a disk is a multiple of 512 bytes");
 	result = qmp_open(&vm, &qmp, err);

@@ -6,19 +6,16 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "storage/grow.h"
 #include "storage/mkfs.h"
 #include "storage/sparse_copy.h"
 #include "sys/mounts.h"
-
-/* fs/ext4/ext4.h; Documentation/filesystems/ext4/. */
-#define EXT4_IOC_RESIZE_FS _IOW('f', 16, uint64_t)
 
 /*
  * noinit_itable: or the kernel would write every inode table in the background.  inode_readahead_blks=0: reading ahead would meet
@@ -137,8 +134,8 @@ static int grow(const char *target, uint64_t blocks, struct error *err)
 	if (fd < 0)
 		return error_set(err, ERROR_FORMAT, errno, "open %s", target);
 	int result = set_option(target, "init_itable", err);
-	if (result == 0 && ioctl(fd, EXT4_IOC_RESIZE_FS, &blocks) < 0)
-		result = error_set(err, ERROR_FORMAT, errno, "grow the file system to %llu blocks", (unsigned long long)blocks);
+	if (result == 0)
+		result = grow_ext4(fd, blocks, err);
 	int after = set_option(target, "noinit_itable", result < 0 ? &lost : err);
 	return result < 0 ? result : after;
 }

@@ -31,19 +31,25 @@ struct xfs_growth {
 
 _Static_assert(sizeof(struct xfs_geometry) == 112 && sizeof(struct xfs_growth) == 16, "as the kernel has them");
 
-static int grow_ext4(int fd, uint64_t size, struct error *err)
+int grow_ext4(int fd, uint64_t blocks, struct error *err)
+{
+	__u64 wanted = blocks;
+
+	if (ioctl(fd, EXT4_IOC_RESIZE_FS, &wanted) < 0)
+		return error_set(err, ERROR_FORMAT, errno, "grow the ext4 to %llu blocks", (unsigned long long)blocks);
+	return 0;
+}
+
+static int fill_with_ext4(int fd, uint64_t size, struct error *err)
 {
 	struct statvfs status;
 
 	if (fstatvfs(fd, &status) < 0)
 		return error_set(err, ERROR_FORMAT, errno, "ask the file system for its block size");
-	__u64 blocks = size / status.f_bsize;
-	if (ioctl(fd, EXT4_IOC_RESIZE_FS, &blocks) < 0)
-		return error_set(err, ERROR_FORMAT, errno, "grow the ext4 to %llu blocks", (unsigned long long)blocks);
-	return 0;
+	return grow_ext4(fd, size / status.f_bsize, err);
 }
 
-static int grow_xfs(int fd, uint64_t size, struct error *err)
+static int fill_with_xfs(int fd, uint64_t size, struct error *err)
 {
 	struct xfs_geometry geometry;
 
@@ -58,7 +64,7 @@ static int grow_xfs(int fd, uint64_t size, struct error *err)
 static const struct {
 	const char *type;
 	int (*grow)(int fd, uint64_t size, struct error *err);
-} kinds[] = { { "ext4", grow_ext4 }, { "xfs", grow_xfs } };
+} kinds[] = { { "ext4", fill_with_ext4 }, { "xfs", fill_with_xfs } };
 
 /* In sysfs' sectors of 512 bytes. */
 static int read_size(dev_t device, uint64_t *size, struct error *err)

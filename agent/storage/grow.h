@@ -13,4 +13,7 @@
  */
 must_check int grow_filesystem(const char *target, const char *type, uint64_t *size, struct error *err);
 
+/* Grows the mounted ext4 that `fd` is a file of to that many of its blocks.  ERROR_FORMAT. */
+must_check int grow_ext4(int fd, uint64_t blocks, struct error *err);
+
 #endif

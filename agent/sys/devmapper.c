@@ -41,66 +41,96 @@ static int open_library(struct libraries *lib, struct error *err)
 	return 0;
 }
 
-int devmapper_create(const char *name, const struct devmapper_target *target, enum error_code code, dev_t *number,
-		     struct error *err)
-{
+/* A command on one mapping. */
+struct command {
 	struct libraries lib;
-	struct dm_info info;
-	int result = open_library(&lib, err);
+	struct dm_task *task;
+};
+
+static int begin(struct command *command, int kind, const char *name, struct error *err)
+{
+	int result = open_library(&command->lib, err);
 
 	if (result < 0)
 		return result;
-	struct dm_task *task = lib.dm_task_create(DM_DEVICE_CREATE);
-	if (!task)
-		return error_set(err, ERROR_INTERNAL, ENOMEM, "device-mapper task");
-	if (!lib.dm_task_set_name(task, name) || (target->read_only && !lib.dm_task_set_ro(task)) ||
-	    !lib.dm_task_add_target(task, 0, target->sectors, target->type, target->params)) {
+	command->task = command->lib.dm_task_create(kind);
+	if (command->task && command->lib.dm_task_set_name(command->task, name))
+		return 0;
+	if (command->task)
+		command->lib.dm_task_destroy(command->task);
+	return error_set(err, ERROR_INTERNAL, ENOMEM, "device-mapper task for %s", name);
+}
+
+static bool set_table(const struct command *command, const struct devmapper_target *target)
+{
+	return (!target->read_only || command->lib.dm_task_set_ro(command->task)) &&
+	       command->lib.dm_task_add_target(command->task, 0, target->sectors, target->type, target->params);
+}
+
+static bool run(const struct command *command)
+{
+	return command->lib.dm_task_run(command->task);
+}
+
+/* Of the last run(). */
+static int failure(const struct command *command)
+{
+	return command->lib.dm_task_get_errno(command->task);
+}
+
+static void end(struct command *command)
+{
+	command->lib.dm_task_destroy(command->task);
+}
+
+int devmapper_create(const char *name, const struct devmapper_target *target, enum error_code code, dev_t *number,
+		     struct error *err)
+{
+	struct command command;
+	struct dm_info info;
+	int result = begin(&command, DM_DEVICE_CREATE, name, err);
+
+	if (result < 0)
+		return result;
+	if (!set_table(&command, target))
 		result = error_set(err, ERROR_INTERNAL, EINVAL, "device-mapper table for %s", name);
-	} else if (!lib.dm_task_run(task)) {
-		result = error_set(err, code, lib.dm_task_get_errno(task), "load the %s table", target->type);
-	} else if (!lib.dm_task_get_info(task, &info) || !info.exists) {
+	else if (!run(&command))
+		result = error_set(err, code, failure(&command), "load the %s table", target->type);
+	else if (!command.lib.dm_task_get_info(command.task, &info) || !info.exists)
 		result = error_set(err, code, ENXIO, "mapping %s", name);
-	} else {
+	else
 		*number = makedev(info.major, info.minor);
-	}
-	lib.dm_task_destroy(task);
+	end(&command);
 	/* libdevmapper keeps what is to happen in /dev/mapper until it is asked. */
-	lib.dm_task_update_nodes();
+	command.lib.dm_task_update_nodes();
 	return result;
 }
 
 int devmapper_load(const char *name, const struct devmapper_target *target, enum error_code code, struct error *err)
 {
-	struct libraries lib;
-	int result = open_library(&lib, err);
+	struct command command;
+	int result = begin(&command, DM_DEVICE_RELOAD, name, err);
 
 	if (result < 0)
 		return result;
-	struct dm_task *task = lib.dm_task_create(DM_DEVICE_RELOAD);
-	if (!task)
-		return error_set(err, ERROR_INTERNAL, ENOMEM, "device-mapper task");
-	if (!lib.dm_task_set_name(task, name) || (target->read_only && !lib.dm_task_set_ro(task)) ||
-	    !lib.dm_task_add_target(task, 0, target->sectors, target->type, target->params))
+	if (!set_table(&command, target))
 		result = error_set(err, ERROR_INTERNAL, EINVAL, "device-mapper table for %s", name);
-	else if (!lib.dm_task_run(task))
-		result = error_set(err, code, lib.dm_task_get_errno(task), "load another %s table", target->type);
-	lib.dm_task_destroy(task);
+	else if (!run(&command))
+		result = error_set(err, code, failure(&command), "load another %s table", target->type);
+	end(&command);
 	return result;
 }
 
 static int simple_task(int kind, const char *name, enum error_code code, const char *what, struct error *err)
 {
-	struct libraries lib;
-	int result = open_library(&lib, err);
+	struct command command;
+	int result = begin(&command, kind, name, err);
 
 	if (result < 0)
 		return result;
-	struct dm_task *task = lib.dm_task_create(kind);
-	if (!task)
-		return error_set(err, ERROR_INTERNAL, ENOMEM, "device-mapper task");
-	if (!lib.dm_task_set_name(task, name) || !lib.dm_task_run(task))
-		result = error_set(err, code, lib.dm_task_get_errno(task), "%s %s", what, name);
-	lib.dm_task_destroy(task);
+	if (!run(&command))
+		result = error_set(err, code, failure(&command), "%s %s", what, name);
+	end(&command);
 	return result;
 }
 
@@ -121,22 +151,19 @@ static int read_line(int kind, bool loaded, const char *name, char *text, size_t
 {
 	char *type = NULL, *params = NULL;
 	uint64_t start, length;
-	struct libraries lib;
-	int result = open_library(&lib, err);
+	struct command command;
+	int result = begin(&command, kind, name, err);
 
 	if (result < 0)
 		return result;
-	struct dm_task *task = lib.dm_task_create(kind);
-	if (!task)
-		return error_set(err, ERROR_INTERNAL, ENOMEM, "device-mapper task");
-	if (!lib.dm_task_set_name(task, name) || (loaded && !lib.dm_task_query_inactive_table(task)) || !lib.dm_task_run(task)) {
-		result = error_set(err, ERROR_INTERNAL, lib.dm_task_get_errno(task), "status of %s", name);
+	if ((loaded && !command.lib.dm_task_query_inactive_table(command.task)) || !run(&command)) {
+		result = error_set(err, ERROR_INTERNAL, failure(&command), "status of %s", name);
 	} else {
-		lib.dm_get_next_target(task, NULL, &start, &length, &type, &params);
+		command.lib.dm_get_next_target(command.task, NULL, &start, &length, &type, &params);
 		if (!params || text_format(text, size, "%s", params) < 0)
 			result = error_set(err, ERROR_INTERNAL, EMSGSIZE, "status of %s", name);
 	}
-	lib.dm_task_destroy(task);
+	end(&command);
 	return result;
 }
 
@@ -153,44 +180,34 @@ int devmapper_loaded_table(const char *name, char *text, size_t size, struct err
 int devmapper_number(const char *name, dev_t *number, struct error *err)
 {
 	struct dm_info info;
-	struct libraries lib;
-	int result = open_library(&lib, err);
+	struct command command;
+	int result = begin(&command, DM_DEVICE_INFO, name, err);
 
 	if (result < 0)
 		return result;
-	struct dm_task *task = lib.dm_task_create(DM_DEVICE_INFO);
-	if (!task)
-		return error_set(err, ERROR_INTERNAL, ENOMEM, "device-mapper task");
-	if (!lib.dm_task_set_name(task, name) || !lib.dm_task_run(task) || !lib.dm_task_get_info(task, &info) || !info.exists)
+	if (!run(&command) || !command.lib.dm_task_get_info(command.task, &info) || !info.exists)
 		result = error_set(err, ERROR_INTERNAL, ENXIO, "mapping %s", name);
 	else
 		*number = makedev(info.major, info.minor);
-	lib.dm_task_destroy(task);
+	end(&command);
 	return result;
 }
 
 int devmapper_remove(const char *name, struct error *err)
 {
 	char node[160];
-	struct libraries lib;
+	struct command command;
 	struct stat status;
-	int result = open_library(&lib, err);
+	int result = begin(&command, DM_DEVICE_REMOVE, name, err);
 
 	if (result < 0)
 		return result;
-	struct dm_task *task = lib.dm_task_create(DM_DEVICE_REMOVE);
-	if (!task)
-		return error_set(err, ERROR_INTERNAL, ENOMEM, "device-mapper task");
-	if (!lib.dm_task_set_name(task, name) || !lib.dm_task_retry_remove(task)) {
-		result = error_set(err, ERROR_INTERNAL, ENOMEM, "device-mapper task");
-	} else if (!lib.dm_task_run(task)) {
-		int errnum = lib.dm_task_get_errno(task);
-
-		if (errnum != ENXIO)
-			result = error_set(err, ERROR_TEARDOWN, errnum, "remove the mapping %s", name);
-	}
-	lib.dm_task_destroy(task);
-	lib.dm_task_update_nodes();
+	if (!command.lib.dm_task_retry_remove(command.task))
+		result = error_set(err, ERROR_INTERNAL, ENOMEM, "device-mapper task for %s", name);
+	else if (!run(&command) && failure(&command) != ENXIO)
+		result = error_set(err, ERROR_TEARDOWN, failure(&command), "remove the mapping %s", name);
+	end(&command);
+	command.lib.dm_task_update_nodes();
 	/* A worker that died between the kernel's answer and libdevmapper's mknod, or rm, leaves a stale node. */
 	if (result == 0 && text_format(node, sizeof(node), "/dev/mapper/%s", name) == 0 && lstat(node, &status) == 0)
 		unlink(node);

@@ -4,13 +4,12 @@
 import collections
 import os
 import pathlib
-import shutil
 import statistics
 import subprocess
-import tempfile
 import time
 
-from machine import BUILD, COFFER, MOUNTS, Machine, Pod, Refused, coffer, config, runtime_folder, volume
+import session
+from machine import BUILD, COFFER, MOUNTS, Machine, Pod, Refused, config, volume
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
@@ -182,11 +181,4 @@ def main(folder):
 
 
 if __name__ == "__main__":
-    os.environ["COFFER_RUNTIME_DIR"] = runtime_folder()
-    work = pathlib.Path(tempfile.mkdtemp())
-    try:
-        main(work)
-    finally:
-        coffer("vm", "stop", "--all", "--force", check=False)
-        shutil.rmtree(os.environ["COFFER_RUNTIME_DIR"], ignore_errors=True)
-        shutil.rmtree(work)
+    session.run(main)

@@ -2,15 +2,12 @@
 """What a scratch disk, an image volume and a container cost: one VM, everything interleaved, medians."""
 
 import collections
-import os
-import pathlib
-import shutil
 import statistics
 import subprocess
-import tempfile
 import time
 
-from machine import BUILD, COFFER, Machine, allocated, coffer, config, runtime_folder, volume
+import session
+from machine import BUILD, COFFER, Machine, allocated, config, volume
 
 ROUNDS = 15
 SIZES = ("1G", "64G", "1T", "8T")
@@ -64,11 +61,4 @@ def main(folder):
 
 
 if __name__ == "__main__":
-    os.environ["COFFER_RUNTIME_DIR"] = runtime_folder()
-    work = pathlib.Path(tempfile.mkdtemp())
-    try:
-        main(work)
-    finally:
-        coffer("vm", "stop", "--all", "--force", check=False)
-        shutil.rmtree(os.environ["COFFER_RUNTIME_DIR"], ignore_errors=True)
-        shutil.rmtree(work)
+    session.run(main)

@@ -1,19 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A hundred layers, each a volume under dm-verity on a partition of its own: one by one, and all at once."""
 
-import os
-import pathlib
-import shutil
 import statistics
-import sys
-import tempfile
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "vm"))
-
 import gpt
+import session
 from disks import mkfs_erofs, verity
-from machine import Machine, coffer, runtime_folder
+from machine import Machine
 
 LAYERS, ROUNDS, SLOT = 100, 5, 64 * 1024
 
@@ -73,11 +67,4 @@ def main(folder):
 
 
 if __name__ == "__main__":
-    os.environ["COFFER_RUNTIME_DIR"] = runtime_folder()
-    work = pathlib.Path(tempfile.mkdtemp())
-    try:
-        main(work)
-    finally:
-        coffer("vm", "stop", "--all", "--force", check=False)
-        shutil.rmtree(os.environ["COFFER_RUNTIME_DIR"], ignore_errors=True)
-        shutil.rmtree(work)
+    session.run(main)
