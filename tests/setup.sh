@@ -24,6 +24,7 @@ build_packages='
 	libkmod-dev             agent (opened at run time)
 	libext2fs-dev           agent (opened at run time)
 	libseccomp-dev          agent (opened at run time)
+	libssl-dev              agent (opened at run time)
 	kmod                    initramfs: dependencies of kernel modules
 	zstd                    initramfs: compression
 	python3                 initramfs: the archive writer

@@ -7,6 +7,7 @@
 #include <libcryptsetup.h>
 #include <libdevmapper.h>
 #include <libkmod.h>
+#include <openssl/evp.h>
 #include <seccomp.h>
 
 #include "base/error.h"
