@@ -17,22 +17,16 @@
 /* mount(2) takes one page of options at most. */
 #define DATA_MAX 4095u
 
-#define COMMON "redirect_dir=nofollow,metacopy=off,index=off,volatile"
+#define COMMON "redirect_dir=nofollow,metacopy=off,index=off"
 
 struct layers {
-	const char *base;
-	const char *const *names;
-	size_t count;
+	const struct overlay *overlay;
 	int folders[OVERLAY_LOWER_MAX]; /* O_PATH */
-	const char *upper, *target;
+	const char *target;
 };
 
-static int make_directory(const char *base, const char *name, mode_t mode, struct error *err)
+static int make_directory(const char *path, mode_t mode, struct error *err)
 {
-	char path[512];
-
-	if (text_format(path, sizeof(path), "%s%s", base, name) < 0)
-		return error_set(err, ERROR_MOUNT, ENAMETOOLONG, "directory in %s", base);
 	if (mkdir(path, mode) < 0)
 		return error_set(err, ERROR_MOUNT, errno, "make the directory %s", path);
 	return 0;
@@ -40,22 +34,27 @@ static int make_directory(const char *base, const char *name, mode_t mode, struc
 
 static int open_layers(struct layers *layers, struct error *err)
 {
-	fd_auto base = open(layers->base, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	const struct overlay *overlay = layers->overlay;
+	fd_auto base = open(overlay->base, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	if (base < 0)
-		return error_set(err, ERROR_MOUNT, errno, "enter %s", layers->base);
-	for (size_t i = 0; i < layers->count; i++) {
-		layers->folders[i] = openat(base, layers->names[i], O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		return error_set(err, ERROR_MOUNT, errno, "enter %s", overlay->base);
+	for (size_t i = 0; i < overlay->count; i++) {
+		layers->folders[i] = openat(base, overlay->lower[i], O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (layers->folders[i] < 0)
-			return error_set(err, ERROR_MOUNT, errno, "open the layer %s", layers->names[i]);
+			return error_set(err, ERROR_MOUNT, errno, "open the layer %s", overlay->lower[i]);
 	}
 	return 0;
 }
 
-static int append_upper(struct buf *options, const struct layers *layers)
+static int append_upper(struct buf *options, const struct overlay *overlay)
 {
-	int result = buf_printf(options, ",upperdir=%s/upper,workdir=%s/work," COMMON, layers->upper, layers->upper);
+	int result = 0;
 
+	if (overlay->upper)
+		result = buf_printf(options, ",upperdir=%s,workdir=%s", overlay->upper, overlay->work);
+	if (result == 0)
+		result = buf_printf(options, "," COMMON "%s", overlay->upper && !overlay->lasting ? ",volatile" : "");
 	return result == 0 ? buf_append(options, "", 1) : result;
 }
 
@@ -65,10 +64,10 @@ static int mount_by_options(const struct layers *layers, struct error *err)
 	struct buf options = { 0 };
 	int result = 0;
 
-	for (size_t i = 0; i < layers->count && result == 0; i++)
-		result = buf_printf(&options, "%slowerdir+=%s/%s", i ? "," : "", layers->base, layers->names[i]);
+	for (size_t i = 0; i < layers->overlay->count && result == 0; i++)
+		result = buf_printf(&options, "%slowerdir+=%s/%s", i ? "," : "", layers->overlay->base, layers->overlay->lower[i]);
 	if (result == 0)
-		result = append_upper(&options, layers);
+		result = append_upper(&options, layers->overlay);
 	if (result < 0)
 		result = error_set(err, ERROR_INTERNAL, -result, "overlay options");
 	else
@@ -89,10 +88,10 @@ static int mount_by_numbers(const struct layers *layers, struct error *err)
 	struct buf options = { .limit = DATA_MAX };
 	int result = buf_printf(&options, "lowerdir=");
 
-	for (size_t i = 0; i < layers->count && result == 0; i++)
+	for (size_t i = 0; i < layers->overlay->count && result == 0; i++)
 		result = buf_printf(&options, "%s%d", i ? ":" : "", layers->folders[i]);
 	if (result == 0)
-		result = append_upper(&options, layers);
+		result = append_upper(&options, layers->overlay);
 	if (result == -EMSGSIZE)
 		result = error_field(err, "lower", "too many volumes: %u bytes of options fit", DATA_MAX);
 	else if (result < 0)
@@ -107,45 +106,66 @@ static int mount_by_numbers(const struct layers *layers, struct error *err)
 	return result;
 }
 
-static int make_places(const struct layers *layers, struct undo *undo, struct error *err)
+static int make_upper(const struct overlay *overlay, const char *upper_base, struct undo *undo, struct error *err)
 {
-	int result = undo_push(undo, UNDO_TREE, layers->upper, err);
+	int result = undo_push(undo, UNDO_TREE, upper_base, err);
 
 	if (result == 0)
-		result = make_directory(layers->upper, "", 0700, err);
+		result = make_directory(upper_base, 0700, err);
 	if (result == 0)
-		result = make_directory(layers->upper, "/upper", 0755, err);
+		result = make_directory(overlay->upper, 0755, err);
+	return result == 0 ? make_directory(overlay->work, 0700, err) : result;
+}
+
+static int place(struct layers *layers, struct undo *undo, struct error *err)
+{
+	int result = undo_push(undo, UNDO_RMDIR, layers->target, err);
+
 	if (result == 0)
-		result = make_directory(layers->upper, "/work", 0700, err);
+		result = make_directory(layers->target, 0700, err);
 	if (result == 0)
-		result = undo_push(undo, UNDO_RMDIR, layers->target, err);
+		result = undo_push(undo, UNDO_UMOUNT, layers->target, err);
 	if (result == 0)
-		result = make_directory(layers->target, "", 0700, err);
-	return result == 0 ? undo_push(undo, UNDO_UMOUNT, layers->target, err) : result;
+		result = mount_by_options(layers, err);
+	/* A kernel that does not know the option; whatever else is wrong, the second way meets it again. */
+	return result == -EINVAL ? mount_by_numbers(layers, err) : result;
+}
+
+/* With `upper_base` the upper and work directories are made in it. */
+static int stack(const struct overlay *overlay, const char *upper_base, const char *target, struct undo *undo, struct error *err)
+{
+	static const char *const modules[] = { "overlay", NULL };
+	struct layers layers = { .overlay = overlay, .target = target };
+	int result = modules_load(modules, err);
+
+	if (result < 0)
+		return result;
+	if (overlay->count == 0 || overlay->count > OVERLAY_LOWER_MAX)
+		return error_field(err, "lower", "1 to %u volumes", OVERLAY_LOWER_MAX);
+	memset(layers.folders, -1, sizeof(layers.folders));
+	result = open_layers(&layers, err);
+	if (result == 0 && upper_base)
+		result = make_upper(overlay, upper_base, undo, err);
+	if (result == 0)
+		result = place(&layers, undo, err);
+	for (size_t i = 0; i < overlay->count; i++)
+		close_fd(&layers.folders[i]);
+	return result;
+}
+
+int overlay_stack(const struct overlay *overlay, const char *target, struct undo *undo, struct error *err)
+{
+	return stack(overlay, NULL, target, undo, err);
 }
 
 int overlay_mount(const char *lower_base, const char *const *lower, size_t count, const char *upper_base, const char *target,
 		  struct undo *undo, struct error *err)
 {
-	static const char *const modules[] = { "overlay", NULL };
-	struct layers layers = { .base = lower_base, .names = lower, .count = count, .upper = upper_base, .target = target };
-	int result = modules_load(modules, err);
+	char upper[512], work[512];
+	const struct overlay overlay = { .base = lower_base, .lower = lower, .count = count, .upper = upper, .work = work };
 
-	if (result < 0)
-		return result;
-	if (count == 0 || count > OVERLAY_LOWER_MAX)
-		return error_field(err, "lower", "1 to %u volumes", OVERLAY_LOWER_MAX);
-	memset(layers.folders, -1, sizeof(layers.folders));
-	result = open_layers(&layers, err);
-	if (result == 0)
-		result = make_places(&layers, undo, err);
-	if (result == 0) {
-		result = mount_by_options(&layers, err);
-		/* A kernel that does not know the option; whatever else is wrong, the second way meets it again. */
-		if (result == -EINVAL)
-			result = mount_by_numbers(&layers, err);
-	}
-	for (size_t i = 0; i < count; i++)
-		close_fd(&layers.folders[i]);
-	return result;
+	if (text_format(upper, sizeof(upper), "%s/upper", upper_base) < 0 ||
+	    text_format(work, sizeof(work), "%s/work", upper_base) < 0)
+		return error_set(err, ERROR_MOUNT, ENAMETOOLONG, "directory in %s", upper_base);
+	return stack(&overlay, upper_base, target, undo, err);
 }

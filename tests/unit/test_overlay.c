@@ -182,6 +182,36 @@ static void volumes_that_are_nowhere(void **state)
 	assert_int_equal(undo.count, 0);
 }
 
+static void a_stack_that_nobody_writes(void **state)
+{
+	static const char *const lower[] = { "a/tree", "b/tree" };
+	const struct overlay overlay = { .base = base, .lower = lower, .count = 2 };
+	static const char *const folders[] = { "a", "a/tree", "b", "b/tree" };
+	char wanted[512];
+
+	(void)state;
+	assert_int_equal(make_layers(folders, 4), 0);
+	assert_worked(overlay_stack(&overlay, target, &undo, &err), &err);
+	snprintf(wanted, sizeof(wanted), "lowerdir+=%s/a/tree,lowerdir+=%s/b/tree,redirect_dir=nofollow,metacopy=off,index=off",
+		 base, base);
+	assert_string_equal(fake_mounts.new_data, wanted);
+	assert_int_equal(undo.count, 2);
+}
+
+static void an_upper_layer_that_lasts(void **state)
+{
+	static const char *const lower[] = { "v" };
+	const struct overlay overlay = { .base = base, .lower = lower, .count = 1, .upper = "/u", .work = "/w", .lasting = true };
+	char wanted[512];
+
+	(void)state;
+	assert_int_equal(make_layers(lower, 1), 0);
+	assert_worked(overlay_stack(&overlay, target, &undo, &err), &err);
+	snprintf(wanted, sizeof(wanted), "lowerdir+=%s/v,upperdir=/u,workdir=/w,redirect_dir=nofollow,metacopy=off,index=off",
+		 base);
+	assert_string_equal(fake_mounts.new_data, wanted);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -192,6 +222,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_there_already_is_not_taken_over, fresh, clean),
 		cmocka_unit_test_setup_teardown(a_mount_that_is_refused, fresh, clean),
 		cmocka_unit_test_setup_teardown(volumes_that_are_nowhere, fresh, clean),
+		cmocka_unit_test_setup_teardown(a_stack_that_nobody_writes, fresh, clean),
+		cmocka_unit_test_setup_teardown(an_upper_layer_that_lasts, fresh, clean),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
