@@ -11,6 +11,7 @@
 #include "service/objects.h"
 
 struct events_sink;
+struct transfer;
 
 /* All that the agent knows; main.c owns the only one.  Everything in it belongs to PID 1: workers have a copy that dies with them.
  */
@@ -19,6 +20,7 @@ struct agent {
 	struct jobs *jobs;
 	struct objects objects;
 	struct events_sink *event_sinks; /* service/events.h */
+	struct transfer *transfers;      /* service/transfers.h */
 	struct ring log;
 	uint64_t boot_ms; /* from the kernel's start until requests were taken */
 	bool closing;     /* no new work; the VM goes down when the objects are gone */

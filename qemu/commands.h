@@ -25,6 +25,14 @@ int update_run(const struct options *options, struct error *err);
 int stats_run(const struct options *options, struct error *err);
 int events_run(const struct options *options, struct error *err);
 int remove_run(const struct options *options, struct error *err);
+int layer_open(const struct options *options, struct error *err);
+int layer_close(const struct options *options, struct error *err);
+int layer_import(const struct options *options, struct error *err);
+int layer_export(const struct options *options, struct error *err);
+int layer_changes(const struct options *options, struct error *err);
+int layer_diff(const struct options *options, struct error *err);
+int layer_list(const struct options *options, struct error *err);
+int layer_remove(const struct options *options, struct error *err);
 int image_build(const struct options *options, struct error *err);
 
 #endif

@@ -110,6 +110,23 @@ static const struct options_row build_rows[] = {
 	FLAG("no-superblock", no_superblock, "leave out the hash area's superblock"),
 };
 
+static const struct options_row layer_open_rows[] = {
+	TEXT("scratch", scratch, "ID", "the scratch that it lies on: gone with the VM"),
+	TEXT("volume", volume, "ID", "the encrypted volume that it lies on"),
+	JSON("print the answer of docs/PROTOCOL.md's layer.open"),
+};
+
+static const struct options_row layer_import_rows[] = {
+	TEXT("store", store, "STORE", "the store that it goes to"),
+	TEXT("parent", parent, "LAYER", "the layer that it stands on"),
+	TEXT("digest", digest, "sha256:HEX", "of the file as it is; another one is refused"),
+	TEXT("diff-id", diff_id, "sha256:HEX", "of the archive in it; another one is refused"),
+	FLAG("devices", devices, "make the device nodes that it holds, in place of refusing them"),
+	JSON("print the answer of docs/PROTOCOL.md's layer.import"),
+};
+
+static const struct options_row layer_list_rows[] = { JSON("the array of docs/PROTOCOL.md's layer.list") };
+
 #define ROWS(rows) rows, array_count(rows)
 #define NO_ROWS    NULL, 0
 
@@ -157,6 +174,24 @@ static const struct options_command commands[] = {
 	  3, 3, false, update_run, MAIN_FAILURE },
 	{ "remove", "NAME CONTAINER [--force]", "Remove a container that `coffer run` made, with its disks.", ROWS(remove_rows), 2,
 	  2, false, remove_run, MAIN_FAILURE },
+	{ "layer open", "NAME STORE --scratch ID | --volume ID",
+	  "Open a store of layers; what was left half made in it is removed.", ROWS(layer_open_rows), 2, 2, false, layer_open,
+	  MAIN_FAILURE },
+	{ "layer close", "NAME STORE", "Close a store; its layers stay where they are.", NO_ROWS, 2, 2, false, layer_close,
+	  MAIN_FAILURE },
+	{ "layer import", "NAME LAYER FILE|- --store STORE [--parent LAYER] [OPTION]...",
+	  "Make a layer of an OCI layer archive: tar, plain or packed by gzip or zstd. Prints its id and diff id.",
+	  ROWS(layer_import_rows), 3, 3, false, layer_import, MAIN_FAILURE },
+	{ "layer export", "NAME LAYER [FILE|-]", "Write a layer as an OCI layer archive, not packed.", NO_ROWS, 2, 3, false,
+	  layer_export, MAIN_FAILURE },
+	{ "layer changes", "NAME LAYER", "Show what a layer changes, a JSON object a line.", NO_ROWS, 2, 2, false, layer_changes,
+	  MAIN_FAILURE },
+	{ "layer diff", "NAME LAYER", "Show what a layer changes: A is added, C is changed, D is deleted.", NO_ROWS, 2, 2, false,
+	  layer_diff, MAIN_FAILURE },
+	{ "layer list", "NAME [--json]", "List the layers of all stores of a VM.", ROWS(layer_list_rows), 1, 1, false, layer_list,
+	  MAIN_FAILURE },
+	{ "layer remove", "NAME LAYER", "Remove a layer that nothing stands on.", NO_ROWS, 2, 2, false, layer_remove,
+	  MAIN_FAILURE },
 	{ "image build", "FOLDER|TAR OUT [OPTION]...",
 	  "Make a verified image: a file system, and behind it its hash tree. OUT.json, also printed, is its Kata volume.",
 	  ROWS(build_rows), 2, 2, false, image_build, MAIN_FAILURE },

@@ -25,8 +25,9 @@ struct options {
 	char **rest; /* what stands behind `--`, NULL-terminated */
 	size_t rest_count;
 
-	bool help, json, force, all, follow, tty, keep, detach, verbose, no_superblock;
-	const char *kernel, *initrd, *append, *accel, *config, *scratch, *cwd, *user, *hostname, *id, *fs, *salt, *oci;
+	bool help, json, force, all, follow, tty, keep, detach, verbose, no_superblock, devices;
+	const char *kernel, *initrd, *append, *accel, *config, *scratch, *cwd, *user, *hostname, *id, *fs, *salt, *oci, *volume,
+		*store, *parent, *digest, *diff_id;
 	uint64_t memory, memory_limit, cpus, timeout, data_block;
 	struct options_list disks, images, env;
 };

@@ -18,7 +18,12 @@
 #define STREAM_WAITING (4 * COFFER_FRAME_MAX)
 #define STREAM_TAKEN   2u /* the kind of frame that acknowledges stdin */
 
-static int ask(struct stream *stream, const char *container, const char *exec, int64_t end, struct error *err)
+/* What a stream is opened of: docs/PROTOCOL.md, "Stream connections". */
+struct subject {
+	const char *container, *exec, *layer;
+};
+
+static int ask(struct stream *stream, const struct subject *subject, int64_t end, struct error *err)
 {
 	struct encode e = { .buf = &stream->out };
 
@@ -27,12 +32,14 @@ static int ask(struct stream *stream, const char *container, const char *exec, i
 	encode_int(&e, "id", 1);
 	encode_string(&e, "method", "stream.open");
 	encode_open(&e, "params", '{');
-	if (container)
-		encode_string(&e, "container", container);
+	if (subject->container)
+		encode_string(&e, "container", subject->container);
+	else if (subject->layer)
+		encode_string(&e, "layer", subject->layer);
 	else
 		encode_bool(&e, "log", true);
-	if (exec)
-		encode_string(&e, "exec", exec);
+	if (subject->exec)
+		encode_string(&e, "exec", subject->exec);
 	encode_close(&e, '}');
 	encode_close(&e, '}');
 	if (encode_result(&e) < 0 || buf_append(&stream->out, "\n", 1) < 0)
@@ -70,20 +77,34 @@ static int read_answer(struct stream *stream, int64_t end, struct error *err)
 	return 0;
 }
 
-int stream_open(const struct vm *vm, const char *container, const char *exec, struct stream *stream, struct error *err)
+static int open_subject(const struct vm *vm, const struct subject *subject, struct stream *stream, struct error *err)
 {
 	int64_t end = process_now() + STREAM_OPEN_MS;
 
 	*stream = (struct stream)STREAM_NONE;
 	int result = connect_vm(vm, COFFER_PORT_STREAM, end, &stream->fd, err);
 	if (result == 0)
-		result = ask(stream, container, exec, end, err);
+		result = ask(stream, subject, end, err);
 	if (result == 0)
 		result = read_answer(stream, end, err);
 	if (result == 0)
 		return 0;
 	stream_close(stream);
 	return error_wrap(err, "stream.open");
+}
+
+int stream_open(const struct vm *vm, const char *container, const char *exec, struct stream *stream, struct error *err)
+{
+	const struct subject subject = { .container = container, .exec = exec };
+
+	return open_subject(vm, &subject, stream, err);
+}
+
+int stream_open_layer(const struct vm *vm, const char *layer, struct stream *stream, struct error *err)
+{
+	const struct subject subject = { .layer = layer };
+
+	return open_subject(vm, &subject, stream, err);
 }
 
 void stream_close(struct stream *stream)

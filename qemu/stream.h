@@ -34,6 +34,8 @@ struct stream {
 
 /* Opens the stream of a container's process, of one of its execs (NULL: none), or with no container the agent's log. */
 must_check int stream_open(const struct vm *vm, const char *container, const char *exec, struct stream *stream, struct error *err);
+/* Opens the stream that a request about a layer waits for; it may take a moment until it does. */
+must_check int stream_open_layer(const struct vm *vm, const char *layer, struct stream *stream, struct error *err);
 void stream_close(struct stream *stream);
 
 /* Reads what has arrived, without waiting.  Sets stream->closed at the end. */

@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "rpc/call.h"
 #include "rpc/encrypted.h"
+#include "rpc/layers.h"
 #include "rpc/life.h"
 #include "rpc/params.h"
 #include "rpc/results.h"
@@ -100,6 +101,7 @@ static void run_rootfs(struct rpc_call *call)
 		.lower = params->lower.items,
 		.lower_count = params->lower.count,
 		.scratch = params->scratch,
+		.layer = params->layer,
 	};
 	storage_create_rootfs(call->agent, &params->request, answer_to(call));
 }
@@ -227,6 +229,20 @@ const struct rpc_method rpc_methods[] = {
 	{ "scratch.create", &params_scratch, run_scratch, rpc_results_scratch, false },
 	{ "scratch.remove", &params_id, run_scratch_remove, NULL, false },
 	{ "scratch.list", &params_none, run_list, rpc_results_scratches, true },
+	{ "layer.open", &rpc_layers_open_schema, rpc_layers_run_open, rpc_layers_encode_open, false },
+	{ "layer.close", &rpc_layers_store_schema, rpc_layers_run_close, NULL, false },
+	{ "layer.status", &rpc_layers_store_schema, rpc_layers_run_status, rpc_layers_encode_status, true },
+	{ "layer.create", &rpc_layers_create_schema, rpc_layers_run_create, rpc_layers_encode_create, false },
+	{ "layer.import", &rpc_layers_import_schema, rpc_layers_run_import, rpc_layers_encode_import, false },
+	{ "layer.export", &rpc_layers_export_schema, rpc_layers_run_export, rpc_layers_encode_export, false },
+	{ "layer.changes", &rpc_layers_export_schema, rpc_layers_run_changes, rpc_layers_encode_changes, false },
+	{ "layer.diff_size", &params_id, rpc_layers_run_size, rpc_layers_encode_size, false },
+	{ "layer.get", &params_id, rpc_layers_run_get, rpc_layers_encode_get, false },
+	{ "layer.put", &params_id, rpc_layers_run_put, NULL, false },
+	{ "layer.remove", &params_id, rpc_layers_run_remove, NULL, false },
+	{ "layer.exists", &params_id, rpc_layers_run_exists, rpc_layers_encode_exists, true },
+	{ "layer.metadata", &params_id, rpc_layers_run_metadata, rpc_layers_encode_metadata, true },
+	{ "layer.list", &rpc_layers_list_schema, rpc_layers_run_list, rpc_layers_encode_list, true },
 	{ "rootfs.create", &params_rootfs, run_rootfs, rpc_results_rootfs, false },
 	{ "rootfs.remove", &params_id, run_rootfs_remove, NULL, false },
 	{ "rootfs.list", &params_none, run_list, rpc_results_rootfs_list, true },

@@ -207,11 +207,27 @@ static const struct decode_field id_item = {
 
 static const struct decode_field rootfs_fields[] = {
 	ID(params_rootfs, "id", id),
-	{ FIELD(params_rootfs, "lower", DECODE_LIST, lower), .flags = DECODE_REQUIRED | DECODE_NONZERO, .item = &id_item,
-	  .max = COFFER_LOWER_MAX },
-	ID(params_rootfs, "scratch", scratch),
+	{ FIELD(params_rootfs, "lower", DECODE_LIST, lower), .flags = DECODE_NONZERO, .item = &id_item, .max = COFFER_LOWER_MAX },
+	{ FIELD(params_rootfs, "scratch", DECODE_STRING, scratch), .flags = DECODE_NONZERO, .max = COFFER_ID_MAX,
+	  .check = decode_check_id },
+	{ FIELD(params_rootfs, "layer", DECODE_STRING, layer), .flags = DECODE_NONZERO, .max = COFFER_ID_MAX,
+	  .check = decode_check_id },
 };
-const struct decode_schema params_rootfs = SCHEMA(rootfs_fields, params_rootfs);
+
+/* Volumes with a scratch above them, or a layer that is mounted. */
+static int check_rootfs(const void *object, struct error *err)
+{
+	const struct params_rootfs *params = object;
+
+	if (params->layer)
+		return params->scratch || params->lower.count ? error_field(err, "layer", "stands alone: it is a whole tree") : 0;
+	if (!params->lower.count)
+		return error_field(err, "lower", "is required, unless there is a `layer`");
+	return params->scratch ? 0 : error_field(err, "scratch", "is required, unless there is a `layer`");
+}
+
+const struct decode_schema params_rootfs = { rootfs_fields, array_count(rootfs_fields), sizeof(struct params_rootfs),
+					     check_rootfs };
 
 static const struct decode_field container_fields[] = {
 	ID(params_container, "id", id),

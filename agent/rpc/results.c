@@ -138,6 +138,21 @@ void rpc_results_rootfs(struct encode *e, const struct rpc_call *call, const voi
 	rpc_results_steps(e, &((const struct rootfs_result *)result)->steps);
 }
 
+static void encode_bases(struct encode *e, const struct object *rootfs)
+{
+	const struct object *last = rootfs->use_count ? rootfs->uses[rootfs->use_count - 1] : NULL;
+
+	if (last && last->kind == OBJECT_TREE) {
+		encode_string(e, "layer", last->id);
+		return;
+	}
+	encode_open(e, "lower", '[');
+	for (size_t i = 0; i + 1 < rootfs->use_count; i++)
+		encode_string(e, NULL, rootfs->uses[i]->id);
+	encode_close(e, ']');
+	encode_string(e, "scratch", last ? last->id : "");
+}
+
 void rpc_results_rootfs_list(struct encode *e, const struct rpc_call *call, const void *result)
 {
 	(void)result;
@@ -145,11 +160,7 @@ void rpc_results_rootfs_list(struct encode *e, const struct rpc_call *call, cons
 	for (const struct object *object = call->agent->objects.lists[OBJECT_ROOTFS]; object; object = object->next) {
 		encode_open(e, NULL, '{');
 		encode_object(e, object);
-		encode_open(e, "lower", '[');
-		for (size_t i = 0; i + 1 < object->use_count; i++)
-			encode_string(e, NULL, object->uses[i]->id);
-		encode_close(e, ']');
-		encode_string(e, "scratch", object->use_count ? object->uses[object->use_count - 1]->id : "");
+		encode_bases(e, object);
 		encode_close(e, '}');
 	}
 	encode_close(e, ']');

@@ -3,6 +3,7 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,9 +11,10 @@
 #include "base/log.h"
 #include "coffer/protocol.h"
 #include "rpc/call.h"
-#include "rpc/frame.h"
+#include "base/frame.h"
 #include "rpc/request.h"
 #include "service/containers.h"
+#include "service/transfers.h"
 
 #define PIECE         (32u * 1024u) /* bytes of one frame that we send */
 #define OUT_HIGH      (128u * 1024u)
@@ -23,7 +25,10 @@
 struct stream {
 	struct rpc_connection *connection;
 	struct process_sink sink;
-	bool log; /* the agent's log instead of a process */
+	bool log;                      /* the agent's log instead of a process */
+	char layer[COFFER_ID_MAX + 1]; /* or a layer's archive: a worker gets the connection when the opening is answered */
+	struct transfer *transfer;     /* while the worker has it */
+	bool lent;                     /* it has */
 	uint64_t log_position;
 	struct loop_timer timer; /* of the log: look for more; else: the host had its time to close */
 	bool ended[2];           /* end of file was sent for stdout, stderr */
@@ -32,7 +37,7 @@ struct stream {
 };
 
 struct open_params {
-	const char *container, *exec;
+	const char *container, *exec, *layer;
 	bool log;
 };
 
@@ -41,6 +46,7 @@ struct open_params {
 static const struct decode_field fields[] = {
 	{ FIELD("container", DECODE_STRING, container), .flags = DECODE_NONZERO, .max = COFFER_ID_MAX, .check = decode_check_id },
 	{ FIELD("exec", DECODE_STRING, exec), .flags = DECODE_NONZERO, .max = COFFER_ID_MAX, .check = decode_check_id },
+	{ FIELD("layer", DECODE_STRING, layer), .flags = DECODE_NONZERO, .max = COFFER_ID_MAX, .check = decode_check_id },
 	{ FIELD("log", DECODE_BOOL, log) },
 };
 static const struct decode_schema schema = { fields, array_count(fields), sizeof(struct open_params), NULL };
@@ -49,7 +55,7 @@ static const struct decode_schema schema = { fields, array_count(fields), sizeof
 
 static void send_frame(struct rpc_connection *connection, uint8_t channel, uint8_t kind, char *frame, size_t length)
 {
-	rpc_frame_header(frame, channel, kind, length);
+	frame_header(frame, channel, kind, length);
 	rpc_connection_send(connection, frame, COFFER_FRAME_HEADER + length);
 }
 
@@ -113,8 +119,8 @@ static void tick(struct loop_timer *timer)
 static bool take_frame(struct stream *stream)
 {
 	struct buf *in = &stream->connection->in;
-	struct rpc_frame frame;
-	long whole = rpc_frame_read(buf_bytes(in), buf_length(in), &frame);
+	struct frame frame;
+	long whole = frame_read(buf_bytes(in), buf_length(in), &frame);
 
 	if (whole == 0)
 		return false;
@@ -140,7 +146,7 @@ static bool take_frame(struct stream *stream)
 	}
 	/* The rest stays, under a header of its own that takes the place of the last bytes that were written. */
 	buf_consume(in, (size_t)put);
-	rpc_frame_header((char *)buf_bytes(in), COFFER_STDIN, COFFER_DATA, frame.length - (size_t)put);
+	frame_header((char *)buf_bytes(in), COFFER_STDIN, COFFER_DATA, frame.length - (size_t)put);
 	return true;
 }
 
@@ -165,10 +171,57 @@ static void pump_input(struct stream *stream)
 	rpc_connection_pause(stream->connection, buf_length(&stream->connection->in) > IN_HIGH);
 }
 
+/* The worker has ended: what it sent may still be on its way, so the host closes. */
+static void transfer_ended(void *context)
+{
+	struct stream *stream = context;
+	struct rpc_connection *connection = stream->connection;
+
+	stream->transfer = NULL;
+	buf_consume(&connection->in, buf_length(&connection->in));
+	loop_arm(connection->agent->loop, &stream->timer, LINGER_MS);
+	rpc_connection_pause(connection, false);
+}
+
+/* Once the answer to the opening is out, the connection is the worker's. */
+static void lend(struct stream *stream)
+{
+	struct rpc_connection *connection = stream->connection;
+	const struct transfer_peer peer = {
+		.fd = connection->watch.fd,
+		.early = buf_bytes(&connection->in),
+		.early_length = buf_length(&connection->in),
+		.ended = transfer_ended,
+		.context = stream,
+	};
+	struct error err;
+
+	rpc_connection_pause(connection, true);
+	if (buf_length(&connection->out) > 0)
+		return;
+	stream->lent = true;
+	/* Looked up again: it may have waited too long, or another connection been quicker. */
+	int result = transfers_find(connection->agent, stream->layer, &stream->transfer, &err);
+	if (result == 0)
+		result = transfers_take(stream->transfer, &peer, &err);
+	if (result < 0) {
+		log_warning("%s", err.message);
+		stream->transfer = NULL;
+		connection->dead = true;
+	}
+}
+
 static void pump(struct stream *stream)
 {
 	struct rpc_connection *connection = stream->connection;
 
+	if (stream->layer[0]) {
+		if (!stream->lent)
+			lend(stream);
+		else if (!stream->transfer) /* nothing is said any more */
+			buf_consume(&connection->in, buf_length(&connection->in));
+		return;
+	}
 	pump_input(stream);
 	if (stream->log) {
 		pump_log(stream);
@@ -202,15 +255,20 @@ static void sink_ready(struct process_sink *sink)
 
 static int find(struct stream *stream, const struct open_params *params, struct error *err)
 {
+	struct transfer *transfer;
 	struct process *process;
 
-	if (params->log == (params->container != NULL))
-		return error_field(err, "container", "either a container or the log is needed");
+	if (!!params->container + !!params->layer + params->log != 1)
+		return error_field(err, "container", "either a container, a layer or the log is needed");
 	if (params->exec && !params->container)
 		return error_field(err, "exec", "needs a container");
 	if (params->log) {
 		stream->log = true;
 		return 0;
+	}
+	if (params->layer) {
+		snprintf(stream->layer, sizeof(stream->layer), "%s", params->layer);
+		return transfers_find(stream->connection->agent, params->layer, &transfer, err);
 	}
 	int result = containers_process(stream->connection->agent, params->container, params->exec, &process, err);
 	if (result < 0) {
@@ -323,6 +381,8 @@ static void closed(struct rpc_connection *connection)
 	if (!stream)
 		return;
 	loop_disarm(connection->agent->loop, &stream->timer);
+	if (stream->transfer)
+		transfers_abandon(stream->transfer);
 	process_detach(&stream->sink);
 	free(stream);
 }

@@ -10,7 +10,9 @@
 
 const char *objects_kind_name(enum object_kind kind)
 {
-	static const char *const names[] = { "volume", "scratch", "root file system", "container" };
+	static const char *const names[] = {
+		"volume", "scratch", "root file system", "container", "store", "layer", "mounted layer"
+	};
 
 	return names[kind];
 }

@@ -11,11 +11,20 @@
 #include "coffer/protocol.h"
 
 /*
- * What requests have made: volumes, scratches, root file systems and containers, each kind with a name space of its own.
+ * What requests have made: volumes, scratches, root file systems, containers, layers; each kind has a name space of its own.
  * An object's teardown list is all that is needed to take it away.
  */
 
-enum object_kind { OBJECT_VOLUME, OBJECT_SCRATCH, OBJECT_ROOTFS, OBJECT_CONTAINER, OBJECT_KINDS };
+enum object_kind {
+	OBJECT_VOLUME,
+	OBJECT_SCRATCH,
+	OBJECT_ROOTFS,
+	OBJECT_CONTAINER,
+	OBJECT_STORE, /* of layers */
+	OBJECT_LAYER,
+	OBJECT_TREE, /* a layer that is mounted, under the layer's id */
+	OBJECT_KINDS
+};
 
 enum object_state { OBJECT_CREATING, OBJECT_READY, OBJECT_REMOVING, OBJECT_BROKEN };
 

@@ -2,6 +2,7 @@
 #include "service/storage.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -9,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "storage/overlay.h"
+#include "sys/mounts.h"
 #include "sys/paths.h"
 #include "sys/swaps.h"
 
@@ -197,18 +199,40 @@ int storage_get_scratch(struct agent *agent, const char *id, const char *field, 
 
 /* ---- root file systems ---- */
 
+static int mount_volumes(const struct rootfs_create *request, const char *target, struct undo *undo, struct error *err)
+{
+	char upper[192];
+
+	if (text_format(upper, sizeof(upper), STORAGE_SCRATCH_DIRECTORY "/%s/rootfs-%s", request->scratch, request->id) < 0)
+		return error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "root file system %s", request->id);
+	return overlay_mount(VOLUME_DIRECTORY, request->lower, request->lower_count, upper, target, undo, err);
+}
+
+static int mount_layer(const struct rootfs_create *request, const char *target, struct undo *undo, struct error *err)
+{
+	char path[160];
+
+	if (text_format(path, sizeof(path), STORAGE_LAYER_DIRECTORY "/%s", request->layer) < 0)
+		return error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "root file system %s", request->id);
+	fd_auto folder = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (folder < 0)
+		return error_set(err, ERROR_MOUNT, errno, "open %s", path);
+	fd_auto copy = mounts_clone(folder, false, ERROR_MOUNT, err);
+	return copy < 0 ? copy : mounts_place(copy, target, undo, ERROR_MOUNT, err);
+}
+
 static int rootfs_work(struct worker *worker, void *context, void *result, struct error *err)
 {
 	const struct rootfs_create *request = context;
-	char upper[192], target[160];
+	char target[160];
 	int outcome;
 
-	if (text_format(upper, sizeof(upper), STORAGE_SCRATCH_DIRECTORY "/%s/rootfs-%s", request->scratch, request->id) < 0 ||
-	    text_format(target, sizeof(target), STORAGE_ROOTFS_DIRECTORY "/%s", request->id) < 0)
+	if (text_format(target, sizeof(target), STORAGE_ROOTFS_DIRECTORY "/%s", request->id) < 0)
 		return error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "root file system %s", request->id);
 	outcome = paths_mkdirs(STORAGE_ROOTFS_DIRECTORY, 0700, err);
 	if (outcome == 0)
-		outcome = overlay_mount(VOLUME_DIRECTORY, request->lower, request->lower_count, upper, target, &worker->undo, err);
+		outcome = request->layer ? mount_layer(request, target, &worker->undo, err)
+					 : mount_volumes(request, target, &worker->undo, err);
 	if (outcome < 0)
 		return error_step(err, "mount the overlay");
 	steps_done(&worker->steps, "mount the overlay");
@@ -228,6 +252,10 @@ static int use_bases(struct agent *agent, const struct rootfs_create *request, s
 	struct object *base;
 	int result = 0;
 
+	if (request->layer) {
+		result = objects_get(&agent->objects, OBJECT_TREE, request->layer, "layer", &base, err);
+		return result == 0 ? objects_use(rootfs, base, err) : result;
+	}
 	for (size_t i = 0; i < request->lower_count && result == 0; i++) {
 		char field[32];
 
@@ -285,6 +313,7 @@ void storage_remove(struct agent *agent, enum object_kind kind, const char *id, 
 		[OBJECT_VOLUME] = { .name = "volume.detach" },
 		[OBJECT_SCRATCH] = { .name = "scratch.remove" },
 		[OBJECT_ROOTFS] = { .name = "rootfs.remove" },
+		[OBJECT_TREE] = { .name = "layer.put" },
 	};
 	struct object *object;
 	struct error err;

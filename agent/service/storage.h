@@ -14,6 +14,7 @@
 
 #define STORAGE_SCRATCH_DIRECTORY "/run/coffer/scratch" /* a scratch is mounted on .../ID */
 #define STORAGE_ROOTFS_DIRECTORY  "/run/coffer/rootfs"  /* a root file system on .../ID */
+#define STORAGE_LAYER_DIRECTORY   "/run/coffer/layer"   /* a layer on .../ID */
 
 struct volume_object {
 	struct object object;
@@ -51,10 +52,11 @@ struct rootfs_create {
 	const char *const *lower; /* volume ids, the top one first */
 	size_t lower_count;
 	const char *scratch;
+	const char *layer; /* in place of the others: one that is mounted (service/trees.h) */
 };
 
 struct rootfs_object {
-	struct object object; /* uses: the volumes in order, then the scratch */
+	struct object object; /* uses: the volumes in order, then the scratch; or the mounted layer */
 };
 
 struct rootfs_result {
@@ -68,7 +70,7 @@ must_check int storage_get_scratch(struct agent *agent, const char *id, const ch
 void storage_attach_volume(struct agent *agent, struct volume_attach *request, struct completion completion);
 void storage_create_scratch(struct agent *agent, struct scratch_create *request, struct completion completion);
 void storage_create_rootfs(struct agent *agent, struct rootfs_create *request, struct completion completion);
-/* Volumes, scratches and root file systems alike. */
+/* Volumes, scratches, root file systems and mounted layers alike. */
 void storage_remove(struct agent *agent, enum object_kind kind, const char *id, struct completion completion);
 
 #endif

@@ -125,8 +125,9 @@ static int place(struct layers *layers, struct undo *undo, struct error *err)
 		result = make_directory(layers->target, 0700, err);
 	if (result == 0)
 		result = undo_push(undo, UNDO_UMOUNT, layers->target, err);
-	if (result == 0)
-		result = mount_by_options(layers, err);
+	if (result < 0)
+		return result;
+	result = mount_by_options(layers, err);
 	/* A kernel that does not know the option; whatever else is wrong, the second way meets it again. */
 	return result == -EINVAL ? mount_by_numbers(layers, err) : result;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* links: agent/rpc/frame.c */
+/* links: agent/base/frame.c */
 /* fuzz: -max_len=200000 */
 /*
  * Frames from the host, fed in pieces of any size: what is consumed is what was there, the same frames come out however the stream
@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "rpc/frame.h"
+#include "base/frame.h"
 
 struct outcome {
 	size_t consumed, frames, bytes;
@@ -22,13 +22,13 @@ struct outcome {
 static void take(const char *stream, size_t have, struct outcome *outcome)
 {
 	while (!outcome->failed) {
-		struct rpc_frame frame = { 0 };
+		struct frame frame = { 0 };
 		size_t left = have - outcome->consumed;
 		/* A copy with nothing behind it. */
 		char *copy = malloc(left ? left : 1);
 
 		memcpy(copy, stream + outcome->consumed, left);
-		long whole = rpc_frame_read(copy, left, &frame);
+		long whole = frame_read(copy, left, &frame);
 		if (whole > 0) {
 			must_hold((size_t)whole <= left);
 			must_hold((size_t)whole == COFFER_FRAME_HEADER + frame.length);
@@ -75,12 +75,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	must_hold(whole.bytes == pieces.bytes && whole.sum == pieces.sum);
 	if (whole.failed) {
 		/* Sticky: with anything behind it, it is still an error. */
-		struct rpc_frame frame;
+		struct frame frame;
 		char more[64];
 
 		memset(more, data[0], sizeof(more));
 		memcpy(more, stream + whole.consumed, COFFER_FRAME_HEADER);
-		must_hold(rpc_frame_read(more, sizeof(more), &frame) == -EPROTO);
+		must_hold(frame_read(more, sizeof(more), &frame) == -EPROTO);
 	}
 	return 0;
 }

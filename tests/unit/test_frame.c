@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* links: agent/rpc/frame.c */
+/* links: agent/base/frame.c */
 #include "unit/test.h"
 
-#include "rpc/frame.h"
+#include "base/frame.h"
 
 static size_t make(char *out, unsigned channel, unsigned kind, unsigned reserved, uint32_t length, size_t bytes)
 {
@@ -21,13 +21,13 @@ static size_t make(char *out, unsigned channel, unsigned kind, unsigned reserved
 static char space[COFFER_FRAME_MAX + 64];
 
 /* With nothing behind the input, so that the address sanitizer sees a read too far. */
-static long read_frame(size_t size, struct rpc_frame *frame)
+static long read_frame(size_t size, struct frame *frame)
 {
 	char *copy = malloc(size ? size : 1);
 
 	assert_non_null(copy);
 	memcpy(copy, space, size);
-	long result = rpc_frame_read(copy, size, frame);
+	long result = frame_read(copy, size, frame);
 	if (result > 0) {
 		assert_ptr_equal(frame->bytes, copy + 8);
 		assert_true(frame->length + 8 <= size);
@@ -40,7 +40,7 @@ static long read_frame(size_t size, struct rpc_frame *frame)
 static void a_frame_at_every_split(void **state)
 {
 	static const size_t lengths[] = { 1, 2, 7, 8, 9, 300 };
-	struct rpc_frame frame;
+	struct frame frame;
 
 	(void)state;
 	for (size_t l = 0; l < array_count(lengths); l++) {
@@ -57,7 +57,7 @@ static void a_frame_at_every_split(void **state)
 
 static void the_largest_frame(void **state)
 {
-	struct rpc_frame frame;
+	struct frame frame;
 	size_t whole = make(space, COFFER_STDIN, COFFER_DATA, 0, COFFER_FRAME_MAX, COFFER_FRAME_MAX);
 
 	(void)state;
@@ -69,7 +69,7 @@ static void the_largest_frame(void **state)
 
 static void end_of_file(void **state)
 {
-	struct rpc_frame frame = { .length = 99 };
+	struct frame frame = { .length = 99 };
 	size_t whole = make(space, COFFER_STDIN, COFFER_EOF, 0, 0, 0);
 
 	(void)state;
@@ -104,7 +104,7 @@ static void what_is_refused(void **state)
 		{ COFFER_STDIN, COFFER_EOF, 0, 1 },
 		{ COFFER_STDIN, COFFER_EOF, 0, UINT32_MAX },
 	};
-	struct rpc_frame frame;
+	struct frame frame;
 
 	(void)state;
 	for (size_t i = 0; i < array_count(bad); i++) {
@@ -119,7 +119,7 @@ static void what_is_refused(void **state)
 /* Every one-byte header field, against the rule in words. */
 static void every_channel_and_kind(void **state)
 {
-	struct rpc_frame frame;
+	struct frame frame;
 
 	(void)state;
 	for (unsigned channel = 0; channel < 256; channel++) {
@@ -139,9 +139,9 @@ static void headers_that_are_written(void **state)
 
 	(void)state;
 	memset(header, 0x55, sizeof(header));
-	rpc_frame_header(header, COFFER_STDERR, COFFER_DATA, 0x010203);
+	frame_header(header, COFFER_STDERR, COFFER_DATA, 0x010203);
 	assert_memory_equal(header, "\x02\x00\x00\x00\x03\x02\x01\x00\x55", sizeof(header));
-	rpc_frame_header(header, COFFER_STDOUT, COFFER_EOF, 0);
+	frame_header(header, COFFER_STDOUT, COFFER_EOF, 0);
 	assert_memory_equal(header, "\x01\x01\x00\x00\x00\x00\x00\x00\x55", sizeof(header));
 	assert_int_equal(sizeof(struct coffer_frame), COFFER_FRAME_HEADER);
 }

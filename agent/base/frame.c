@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "rpc/frame.h"
+#include "base/frame.h"
 
 #include <endian.h>
 #include <errno.h>
 #include <string.h>
 
-long rpc_frame_read(const char *input, size_t size, struct rpc_frame *frame)
+long frame_read(const char *input, size_t size, struct frame *frame)
 {
 	struct coffer_frame header;
 
@@ -24,7 +24,7 @@ long rpc_frame_read(const char *input, size_t size, struct rpc_frame *frame)
 	return (long)(COFFER_FRAME_HEADER + length);
 }
 
-void rpc_frame_header(char *header, uint8_t channel, uint8_t kind, size_t length)
+void frame_header(char *header, uint8_t channel, uint8_t kind, size_t length)
 {
 	const struct coffer_frame frame = { .channel = channel, .kind = kind, .length = htole32((uint32_t)length) };
 

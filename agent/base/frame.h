@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef RPC_FRAME_H
-#define RPC_FRAME_H
+#ifndef BASE_FRAME_H
+#define BASE_FRAME_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -10,7 +10,7 @@
 /*
  * Frames from the host: struct coffer_frame and its bytes.  A host may send data and one kind of end on stdin, and nothing else.
  */
-struct rpc_frame {
+struct frame {
 	const char *bytes; /* within the input */
 	size_t length;     /* 0: end of file */
 };
@@ -19,9 +19,9 @@ struct rpc_frame {
  * Reads the frame at the beginning of `size` bytes.  Its whole length (header and bytes), 0 when more bytes are needed, or
  * -EPROTO when no bytes that follow could make this a frame.
  */
-long rpc_frame_read(const char *input, size_t size, struct rpc_frame *frame);
+long frame_read(const char *input, size_t size, struct frame *frame);
 
 /* Writes a header for `length` bytes; `header` has room for COFFER_FRAME_HEADER. */
-void rpc_frame_header(char *header, uint8_t channel, uint8_t kind, size_t length);
+void frame_header(char *header, uint8_t channel, uint8_t kind, size_t length);
 
 #endif

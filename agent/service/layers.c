@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "service/layers.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "service/trees.h"
+
+/* ---- chains ---- */
+
+static int check_parent(const struct agent *agent, const struct store_object *store, const struct layer_object *parent,
+			struct error *err)
+{
+	const struct object *tree;
+	unsigned depth = 1;
+
+	if (!parent)
+		return 0;
+	if (parent->store != store)
+		return error_field(err, "parent", "%s lies in the store %s", parent->object.id, parent->store->object.id);
+	for (const struct layer_object *layer = parent; layer; layer = layer->parent)
+		depth++;
+	if (depth > LAYERS_DEPTH_MAX)
+		return error_field(err, "parent", "%u layers are the most that can be stacked", LAYERS_DEPTH_MAX);
+	tree = objects_find(&agent->objects, OBJECT_TREE, parent->object.id);
+	if (tree && ((const struct tree_object *)tree)->writable) {
+		error_set(err, ERROR_IN_USE, EBUSY, "the layer %s is being written to", parent->object.id);
+		snprintf(err->field, sizeof(err->field), "parent");
+		return -EBUSY;
+	}
+	return 0;
+}
+
+void layers_chain_from(struct layers_chain *chain, const struct layer_object *layer, size_t least)
+{
+	chain->count = 0;
+	for (; layer && chain->count < LAYERS_DEPTH_MAX; layer = layer->parent) {
+		char *name = chain->names[chain->count];
+
+		snprintf(name, sizeof(chain->names[0]), "%" PRIu64 "/tree", layer->facts.number);
+		chain->lower[chain->count++] = name;
+	}
+	while (chain->count < least)
+		chain->lower[chain->count++] = STORE_EMPTY;
+}
+
+/* ---- creating ---- */
+
+static int create_work(struct worker *worker, void *context, void *result, struct error *err)
+{
+	const struct layer_object *layer = context;
+	const struct store *store = &layer->store->store;
+	int outcome = store_begin(store, layer->facts.number, &worker->undo, err);
+
+	if (outcome == 0)
+		outcome = store_commit(store, &layer->facts, err);
+	if (outcome < 0)
+		return error_step(err, "make the layer");
+	steps_done(&worker->steps, "make the layer");
+	((struct layers_made *)result)->steps = worker->steps;
+	return 0;
+}
+
+/* A finished layer stays when its object goes: layers_remove is what takes it away. */
+static void create_apply(struct object *object, const void *result)
+{
+	(void)result;
+	undo_free(&object->teardown);
+}
+
+static const struct operation_kind create_kind = {
+	.name = "layer.create",
+	.deadline_ms = 60000,
+	.result_size = sizeof(struct layers_made),
+	.work = create_work,
+	.apply = create_apply,
+};
+
+int layers_add(struct agent *agent, const struct layers_create *request, struct layer_object **layer, struct error *err)
+{
+	struct layer_object *parent = NULL;
+	struct store_object *store;
+	int result = stores_get(agent, request->store, "store", &store, err);
+
+	if (result == 0 && request->parent)
+		result = stores_get_layer(agent, request->parent, "parent", &parent, err);
+	if (result == 0)
+		result = check_parent(agent, store, parent, err);
+	if (result == 0)
+		result = stores_add_layer(agent, store, request->id, parent, layer, err);
+	if (result == 0)
+		(*layer)->facts.writable = request->writable;
+	return result;
+}
+
+void layers_create(struct agent *agent, const struct layers_create *request, struct completion completion)
+{
+	struct layer_object *layer;
+	struct error err;
+
+	if (layers_add(agent, request, &layer, &err) < 0) {
+		completion_fail(&completion, &err);
+		return;
+	}
+	const struct operation_start start = {
+		.kind = &create_kind, .object = &layer->object, .request = layer, .completion = completion
+	};
+	operation_create(agent, &start);
+}
+
+/* ---- removing ---- */
+
+struct removing {
+	struct agent *agent;
+	struct layer_object *layer;
+	struct completion completion;
+};
+
+static int remove_work(struct worker *worker, void *context, void *result, struct error *err)
+{
+	const struct layer_object *layer = ((const struct removing *)context)->layer;
+
+	(void)worker, (void)result;
+	return store_remove(&layer->store->store, layer->facts.number, err) < 0 ? error_step(err, "remove the layer") : 0;
+}
+
+static const struct operation_kind remove_kind = {
+	.name = "layer.remove",
+	.deadline_ms = 300000,
+	.work = remove_work,
+};
+
+/* A worker that was cut short may have come as far as the rename; then the next attempt finds nothing to do, and succeeds. */
+static void removed(void *context, const struct error *error, const void *result)
+{
+	auto_free struct removing *removing = context;
+
+	if (error)
+		removing->layer->object.state = OBJECT_READY;
+	else
+		objects_remove(&removing->agent->objects, &removing->layer->object);
+	removing->completion.done(removing->completion.context, error, result);
+}
+
+void layers_remove(struct agent *agent, const char *id, struct completion completion)
+{
+	struct removing *removing = calloc(1, sizeof(*removing));
+	struct layer_object *layer;
+	struct error err;
+	int result = removing ? stores_get_layer(agent, id, "id", &layer, &err)
+			      : error_set(&err, ERROR_INTERNAL, ENOMEM, "layer.remove");
+
+	if (result == 0)
+		result = objects_check_removable(&layer->object, &err);
+	if (result < 0) {
+		free(removing);
+		completion_fail(&completion, &err);
+		return;
+	}
+	*removing = (struct removing){ .agent = agent, .layer = layer, .completion = completion };
+	layer->object.state = OBJECT_REMOVING;
+	const struct operation_start start = {
+		.kind = &remove_kind, .object = &layer->object, .request = removing, .completion = { removed, removing }
+	};
+	operation_visit(agent, &start);
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "service/trees.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "storage/overlay.h"
+#include "sys/paths.h"
+
+/* ---- mounting ---- */
+
+/* overlayfs takes an empty one: what an earlier mount left in it is of no use any more. */
+static int make_work(const char *path, struct undo *undo, struct error *err)
+{
+	int result = undo_push(undo, UNDO_TREE, path, err);
+
+	if (result == 0)
+		result = paths_remove_tree(AT_FDCWD, path, true, err);
+	if (result == 0 && mkdir(path, 0700) < 0)
+		result = error_set(err, ERROR_MOUNT, errno, "make the directory %s", path);
+	return result;
+}
+
+static int mount_stack(const struct tree_object *tree, const char *target, struct undo *undo, struct error *err)
+{
+	const struct layer_object *layer = tree->layer;
+	const struct store *store = &layer->store->store;
+	char upper[STORE_PATH_MAX + 64], work[STORE_PATH_MAX + 64];
+	struct layers_chain chain;
+	struct overlay overlay = { .base = store->path, .lower = chain.lower, .lasting = store->lasting };
+	int result = 0;
+
+	layers_chain_from(&chain, tree->writable ? layer->parent : layer, tree->writable ? 1 : 2);
+	overlay.count = chain.count;
+	if (tree->writable) {
+		overlay.upper = upper;
+		overlay.work = work;
+		result = store_member(store, layer->facts.number, true, "tree", upper, err);
+		if (result == 0)
+			result = store_member(store, layer->facts.number, true, "work", work, err);
+		if (result == 0)
+			result = make_work(work, undo, err);
+	}
+	return result < 0 ? result : overlay_stack(&overlay, target, undo, err);
+}
+
+static int get_work(struct worker *worker, void *context, void *result, struct error *err)
+{
+	const struct tree_object *tree = context;
+	char target[128];
+
+	(void)result;
+	if (text_format(target, sizeof(target), STORAGE_LAYER_DIRECTORY "/%s", tree->object.id) < 0)
+		return error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "layer %s", tree->object.id);
+	int outcome = paths_mkdirs(STORAGE_LAYER_DIRECTORY, 0700, err);
+	if (outcome == 0)
+		outcome = mount_stack(tree, target, &worker->undo, err);
+	return outcome < 0 ? error_step(err, "mount the layer") : 0;
+}
+
+static const struct operation_kind get_kind = { .name = "layer.get", .deadline_ms = 30000, .work = get_work };
+static const struct operation_kind put_kind = { .name = "layer.put" };
+
+/* ---- counting ---- */
+
+struct waiter {
+	struct completion completion;
+	struct waiter *next;
+};
+
+/* All who want a layer that is being mounted. */
+struct getting {
+	struct agent *agent;
+	char id[COFFER_ID_MAX + 1];
+	struct waiter *waiters;
+};
+
+static void answer(struct tree_object *tree, struct completion completion)
+{
+	struct trees_got got = { .writable = tree->writable, .gets = ++tree->gets };
+
+	snprintf(got.path, sizeof(got.path), STORAGE_LAYER_DIRECTORY "/%s", tree->object.id);
+	completion.done(completion.context, NULL, &got);
+}
+
+static void got(void *context, const struct error *error, const void *result)
+{
+	auto_free struct getting *getting = context;
+	struct object *object = objects_find(&getting->agent->objects, OBJECT_TREE, getting->id);
+	struct tree_object *tree = (struct tree_object *)object;
+
+	(void)result;
+	if (tree)
+		tree->getting = NULL;
+	for (struct waiter *waiter = getting->waiters, *next; waiter; waiter = next) {
+		next = waiter->next;
+		if (error)
+			waiter->completion.done(waiter->completion.context, error, NULL);
+		else
+			answer(tree, waiter->completion);
+		free(waiter);
+	}
+}
+
+/* At the end: answers come in the order of the requests. */
+static int wait_for(struct getting *getting, struct completion completion, struct error *err)
+{
+	struct waiter *waiter = calloc(1, sizeof(*waiter)), **at = &getting->waiters;
+
+	if (!waiter)
+		return error_set(err, ERROR_INTERNAL, ENOMEM, "layer.get");
+	waiter->completion = completion;
+	while (*at)
+		at = &(*at)->next;
+	*at = waiter;
+	return 0;
+}
+
+static int begin(struct agent *agent, struct layer_object *layer, struct completion completion, struct error *err)
+{
+	struct getting *getting = calloc(1, sizeof(*getting));
+	struct object *object;
+	int result = getting ? objects_add(&agent->objects, OBJECT_TREE, layer->object.id, sizeof(struct tree_object), &object, err)
+			     : error_set(err, ERROR_INTERNAL, ENOMEM, "layer.get");
+
+	if (result < 0) {
+		free(getting);
+		return result;
+	}
+	struct tree_object *tree = (struct tree_object *)object;
+	*getting = (struct getting){ .agent = agent };
+	snprintf(getting->id, sizeof(getting->id), "%s", layer->object.id);
+	tree->layer = layer;
+	tree->writable = layer->facts.writable && stores_children(agent, layer) == 0;
+	tree->getting = getting;
+	result = objects_use(object, &layer->object, err);
+	if (result == 0)
+		result = wait_for(getting, completion, err);
+	if (result < 0) {
+		objects_remove(&agent->objects, object);
+		free(getting);
+		return result;
+	}
+	const struct operation_start start = {
+		.kind = &get_kind, .object = object, .request = tree, .completion = { got, getting }
+	};
+	operation_create(agent, &start);
+	return 0;
+}
+
+void trees_get(struct agent *agent, const char *id, struct completion completion)
+{
+	struct object *object = objects_find(&agent->objects, OBJECT_TREE, id);
+	struct tree_object *tree = (struct tree_object *)object;
+	struct layer_object *layer;
+	struct error err;
+	int result;
+
+	if (!tree) {
+		result = stores_get_layer(agent, id, "id", &layer, &err);
+		if (result == 0)
+			result = begin(agent, layer, completion, &err);
+	} else if (object->state == OBJECT_READY) {
+		answer(tree, completion);
+		return;
+	} else if (tree->getting) {
+		result = wait_for(tree->getting, completion, &err);
+	} else {
+		result = error_set(&err, ERROR_STATE, EAGAIN, "the layer %s is being unmounted", id);
+	}
+	if (result < 0)
+		completion_fail(&completion, &err);
+}
+
+void trees_put(struct agent *agent, const char *id, struct completion completion)
+{
+	struct object *object;
+	struct error err;
+	int result = objects_get(&agent->objects, OBJECT_TREE, id, "id", &object, &err);
+	struct tree_object *tree = (struct tree_object *)object;
+
+	if (result == 0 && object->state == OBJECT_READY && tree->gets > 1) {
+		tree->gets--;
+		completion.done(completion.context, NULL, NULL);
+		return;
+	}
+	if (result == 0)
+		result = objects_check_removable(object, &err);
+	if (result < 0)
+		completion_fail(&completion, &err);
+	else
+		operation_remove(agent, &put_kind, object, completion);
+}
