@@ -118,8 +118,7 @@ static int scan_escape(struct scanner *s, uint64_t *hash)
 	return 0;
 }
 
-/* Length of the well-formed UTF-8 sequence at `p` (RFC 3629, table 3-7 of the Unicode standard); 0 when it is none. */
-static size_t utf8_sequence(const unsigned char *p, size_t left)
+size_t scan_utf8(const unsigned char *p, size_t left)
 {
 	unsigned char low = 0x80, high = 0xbf;
 	size_t length;
@@ -168,7 +167,7 @@ static int scan_string(struct scanner *s, uint64_t *hash)
 			hash_byte(hash, c);
 			s->at++;
 		} else {
-			size_t length = utf8_sequence((const unsigned char *)s->at, (size_t)(s->end - s->at));
+			size_t length = scan_utf8((const unsigned char *)s->at, (size_t)(s->end - s->at));
 
 			if (length == 0)
 				return refuse(s, "not UTF-8");

@@ -20,4 +20,10 @@
  */
 must_check int scan_json(const char *text, size_t length, struct error *err);
 
+/*
+ * Length, 2 to 4, of the well-formed UTF-8 sequence of a character beyond ASCII at `p` (RFC 3629, table 3-7 of the Unicode
+ * standard), of which there are `left` bytes, at least one; 0 when it is none.
+ */
+size_t scan_utf8(const unsigned char *p, size_t left);
+
 #endif

@@ -2,6 +2,9 @@
 #ifndef LAYER_WHITEOUT_H
 #define LAYER_WHITEOUT_H
 
+#include <stdbool.h>
+#include <sys/stat.h>
+
 /*
  * How a layer says that something of the layers below is gone.  In a tar (OCI image-spec, layer.md; AUFS before it): an empty file
  * with a prefix to the name of what is gone, or one in a directory of which nothing below is seen.  In a layer's tree (Linux
@@ -14,5 +17,11 @@
 
 #define WHITEOUT_OPAQUE_XATTR "trusted.overlay.opaque"
 #define WHITEOUT_OPAQUE_VALUE "y"
+
+/* In a layer's tree. */
+static inline bool whiteout_is(const struct stat *status)
+{
+	return S_ISCHR(status->st_mode) && status->st_rdev == 0;
+}
 
 #endif
