@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "service/binds.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "container/rootfs_mount.h"
 #include "service/storage.h"
+#include "service/stores.h"
 
 static int use(struct agent *agent, struct object *container, const char *source, struct error *err)
 {
@@ -20,6 +22,8 @@ static int use(struct agent *agent, struct object *container, const char *source
 			     : objects_get(&agent->objects, OBJECT_VOLUME, id, "", &base, err);
 	if (result < 0 || objects_uses(container, base))
 		return result;
+	if (stores_on(agent, base))
+		return error_set(err, ERROR_IN_USE, EBUSY, "a store of layers is open on %s", id);
 	return objects_use(container, base, err);
 }
 

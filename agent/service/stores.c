@@ -72,6 +72,15 @@ int stores_add_layer(struct agent *agent, struct store_object *store, const char
 	return result;
 }
 
+const struct object *stores_on(const struct agent *agent, const struct object *place)
+{
+	const struct object *store = agent->objects.lists[OBJECT_STORE];
+
+	while (store && !objects_uses(store, place))
+		store = store->next;
+	return store;
+}
+
 /* ---- forgetting ---- */
 
 /* Those of one store, or of all (NULL), that nothing stands on; a layer's children come after it in the list, so the last first. */
@@ -240,11 +249,16 @@ static int find_place(struct agent *agent, const struct stores_open *request, st
 	return result;
 }
 
+/* Nobody else may write there: what is found in a store is believed. */
 static int check_place(const struct agent *agent, const struct object *place, const char *field, struct error *err)
 {
-	for (const struct object *store = agent->objects.lists[OBJECT_STORE]; store; store = store->next) {
-		if (objects_uses(store, place))
-			return error_field(err, field, "the store %s is open there", store->id);
+	const struct object *store = stores_on(agent, place);
+
+	if (store)
+		return error_field(err, field, "the store %s is open there", store->id);
+	for (const struct object *container = agent->objects.lists[OBJECT_CONTAINER]; container; container = container->next) {
+		if (objects_uses(container, place))
+			return error_field(err, field, "the container %s has it mounted", container->id);
 	}
 	return 0;
 }

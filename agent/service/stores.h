@@ -50,6 +50,8 @@ must_check int stores_get_layer(const struct agent *agent, const char *id, const
 /* A layer object that is CREATING, on `store` and `parent` (NULL: none); it has a number of its own. */
 must_check int stores_add_layer(struct agent *agent, struct store_object *store, const char *id, struct layer_object *parent,
 				struct layer_object **layer, struct error *err);
+/* The store that is open on a scratch or volume, or NULL. */
+const struct object *stores_on(const struct agent *agent, const struct object *place);
 /* Layers that stand on this one. */
 unsigned stores_children(const struct agent *agent, const struct layer_object *layer);
 
