@@ -2,6 +2,7 @@
 #include "service/agent_info.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>
@@ -83,14 +84,19 @@ static bool is_any(const char *name)
 	return true;
 }
 
-/* Kernel threads have no executable image: their command line is empty, but so is a zombie's, which still counts as gone. */
+/*
+ * Kernel threads have no executable image: their command line is empty, but so is a zombie's, which still counts as gone.  So does
+ * what ends between the look at the list and the look at it: kernel threads come and go all the time.
+ */
 static bool is_process(const char *name)
 {
 	char path[64], text[2];
 
 	if (!isdigit((unsigned char)name[0]) || text_format(path, sizeof(path), "/proc/%.20s/cmdline", name) < 0)
 		return false;
-	return text_read_file(path, text, sizeof(text)) != 0;
+	long length = text_read_file(path, text, sizeof(text));
+
+	return length > 0 || length == -EMSGSIZE;
 }
 
 static void read_memory(struct agent_info *info)

@@ -57,7 +57,7 @@ static void check_source(const struct volume_attach *request, const struct volum
 	must_hold(wanted.partition <= DEVICE_WAYS_PARTITION_MAX && !(wanted.partition && wanted.partuuid[0]));
 	must_hold(wanted.partuuid[0] == '\0' || strlen(wanted.partuuid) == DEVICE_WAYS_PARTUUID);
 	if (strcmp(wanted.way->name, "path") == 0)
-		must_hold(strncmp(wanted.text, "/dev/", 5) == 0 && !strstr(wanted.text, "..") && !strstr(wanted.text, "//") &&
+		must_hold(strncmp(wanted.text, "/dev/", 5) == 0 && !strstr(wanted.text, "/.") && !strstr(wanted.text, "//") &&
 			  strncmp(wanted.text, "/dev/mapper/", 12) != 0);
 }
 

@@ -89,7 +89,7 @@ class Store:
             except TimeoutError:
                 pass
             finally:
-                control.socket.settimeout(300)
+                control.socket.settimeout(control.PATIENCE)
             if b"\n" in control.buffer:
                 control.answer(number)  # raises
         raise AssertionError("no stream")

@@ -81,9 +81,12 @@ class Wire:
 class Control(Wire):
     """The control port.  `call` is one request and its answer; `post` and `answer` are its halves, for many in flight."""
 
+    # Debian's vsock bridge (vhost-device-vsock 0.3) misses a wake-up now and then: what the host sends waits until something else happens.
+    PATIENCE = 20
+
     def __init__(self, vsock, timeout=60):
-        super().__init__(vsock, 1024, timeout)
-        self.vsock = vsock
+        super().__init__(vsock, 1024, min(timeout, self.PATIENCE))
+        self.vsock, self.timeout = vsock, timeout
         self.hello = json.loads(self.line())
         self.ids = itertools.count(1)
         self.early = {}
@@ -97,11 +100,16 @@ class Control(Wire):
         return number
 
     def answer(self, number):
+        end = time.monotonic() + self.timeout
         while number not in self.early:
             try:
                 message = json.loads(self.line())
             except TimeoutError:
-                raise TimeoutError(f"request {number} has no answer; {self.others()}") from None
+                others = self.others()  # which wakes the bridge, if it sleeps
+                if time.monotonic() >= end:
+                    raise TimeoutError(f"request {number} has no answer; {others}") from None
+                print(f"{self.PATIENCE} s without an answer to request {number}; {others}")
+                continue
             self.early[message["id"]] = message
         message = self.early.pop(number)
         if "error" in message:
