@@ -13,6 +13,7 @@
 #include "layer/tree_attributes.h"
 #include "layer/tree_times.h"
 #include "layer/tree_walk.h"
+#include "layer/tree_whiteout.h"
 #include "layer/whiteout.h"
 #include "sys/paths.h"
 
@@ -63,8 +64,6 @@ int tree_finish(struct tree *tree, struct error *err)
 	return tree_times_apply(tree, err);
 }
 
-/* ---- whiteouts ---- */
-
 static bool begins(const char *text, const char *prefix)
 {
 	return strncmp(text, prefix, strlen(prefix)) == 0;
@@ -79,57 +78,6 @@ static bool is_meta(const char *name)
 			return true;
 	}
 	return false;
-}
-
-/* What this layer has of the name stays; what is below does not show. */
-static int white_out(struct tree *tree, const struct tree_place *place, const char *name, struct error *err)
-{
-	static const struct timespec times[2];
-	struct stat status;
-	int result = tree_walk_look(place->upper, name, &status, err);
-
-	if (result < 0)
-		return result;
-	if (result > 0)
-		return S_ISDIR(status.st_mode) ? tree_attributes_make_opaque(place, name, err) : 0;
-	result = tree_walk_count(tree, err);
-	if (result == 0 && (mknodat(place->upper, name, S_IFCHR, makedev(0, 0)) < 0 ||
-			    utimensat(place->upper, name, times, AT_SYMLINK_NOFOLLOW) < 0))
-		result = error_set(err, ERROR_INTERNAL, errno, "make a whiteout");
-	return result;
-}
-
-static int white_out_all(struct tree *tree, const struct tree_place *place, struct error *err)
-{
-	fd_auto copy = openat(place->lower, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	auto_dir stream = copy >= 0 ? fdopendir(copy) : NULL;
-	struct dirent *entry;
-	int result = 0;
-
-	if (!stream)
-		return error_set(err, ERROR_INTERNAL, errno, "read the top of what is below");
-	copy = -1; /* closedir closes it */
-	while (result == 0 && (errno = 0, entry = readdir(stream))) {
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			result = white_out(tree, place, entry->d_name, err);
-	}
-	if (result == 0 && errno)
-		result = error_set(err, ERROR_INTERNAL, errno, "read the top of what is below");
-	return result;
-}
-
-static int make_opaque(struct tree *tree, struct tree_place *place, struct error *err)
-{
-	int result = tree_attributes_make_opaque(place, ".", err);
-
-	/* Overlayfs does not look at the mark at the top of a layer: there each name is taken away on its own. */
-	if (result == 0 && !place->path[0]) {
-		if (place->lower >= 0)
-			result = white_out_all(tree, place, err);
-		tree->lower = -1;
-	}
-	close_fd(&place->lower);
-	return result;
 }
 
 /* ---- one entry ---- */
@@ -371,13 +319,13 @@ static int add(struct tree *tree, struct tar_reader *reader, const struct tar_re
 	if (!last[0])
 		return add_in_place(tree, &tree->last, ".", reader, entry, err);
 	if (strcmp(last, WHITEOUT_OPAQUE) == 0)
-		return is_meta(tree->last_name) ? 0 : make_opaque(tree, &tree->last, err);
+		return is_meta(tree->last_name) ? 0 : tree_whiteout_all(tree, &tree->last, err);
 	if (!begins(last, WHITEOUT_PREFIX))
 		return add_in_place(tree, &tree->last, last, reader, entry, err);
 	last += strlen(WHITEOUT_PREFIX);
 	if (!last[0] || strcmp(last, ".") == 0 || strcmp(last, "..") == 0)
 		return error_set(err, ERROR_LAYER, 0, "a whiteout of nothing that has a name");
-	return white_out(tree, &tree->last, last, err);
+	return tree_whiteout_name(tree, &tree->last, last, err);
 }
 
 int tree_add(struct tree *tree, struct tar_reader *reader, const struct tar_reader_entry *entry, struct error *err)

@@ -100,10 +100,16 @@ static inline int import_text(const char *text)
 	return import_tar(&tar);
 }
 
-static inline void assert_tree(const char *what, const char *path, const char *wanted)
+static inline char *read_tree(const char *path)
 {
 	fd_auto fd = open(path, O_RDONLY | O_DIRECTORY);
-	auto_free char *got = tree_text_read(fd);
+
+	return tree_text_read(fd);
+}
+
+static inline void assert_tree(const char *what, const char *path, const char *wanted)
+{
+	auto_free char *got = read_tree(path);
 
 	check_row(strcmp(got, wanted) == 0, "%s: %s is\n    \"%s\", not\n    \"%s\"", what, path, got, wanted);
 }
