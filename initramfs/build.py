@@ -120,9 +120,10 @@ def stripped(path, scratch):
     return out.read_bytes()
 
 
-def collect_libraries(agent, definition):
+def collect_libraries(agent, definition, own):
     """(soname, file) of every library that the agent can come to map, and the loader's path."""
     paths = library_paths()
+    paths.update((file.name, str(file)) for file in own)
     todo, loader = needed(agent)
     todo += opened_sonames(definition)
     found = {}
@@ -277,7 +278,7 @@ def add_hooks(archive, folder):
 def build(args, scratch):
     release = kernel_release(args.kernel)
     folder = module_folder(args.kernel, release)
-    libraries, loader = collect_libraries(args.agent, args.libraries)
+    libraries, loader = collect_libraries(args.agent, args.libraries, args.library)
     modules = collect_modules(args.modules, folder, release, scratch)
     rows = []
 
@@ -342,6 +343,7 @@ def main():
     parser.add_argument("--agent", type=path, required=True, help="the program that becomes /init")
     parser.add_argument("--pause", type=path, required=True, help="the program of sandboxes")
     parser.add_argument("--hooks", type=path, help="folder of programs that container configs may name as hooks")
+    parser.add_argument("--library", type=path, action="append", default=[], help="a library that the build made, by its soname")
     parser.add_argument("--kernel", required=True, help="vmlinuz; its modules are looked for beside its boot/ folder")
     parser.add_argument("--output", type=path, required=True)
     parser.add_argument("--modules", type=path, default=HERE / "modules.list")

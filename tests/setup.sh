@@ -25,6 +25,9 @@ build_packages='
 	libext2fs-dev           agent (opened at run time)
 	libseccomp-dev          agent (opened at run time)
 	libssl-dev              agent (opened at run time)
+	libarchive-dev          agent (a part of it, opened at run time)
+	zlib1g-dev              the same
+	libzstd-dev             the same
 	kmod                    initramfs: dependencies of kernel modules
 	zstd                    initramfs: compression
 	python3                 initramfs: the archive writer

@@ -2,6 +2,8 @@
 #ifndef SYS_LIBRARIES_H
 #define SYS_LIBRARIES_H
 
+#include <archive.h>
+#include <archive_entry.h>
 #include <blkid/blkid.h>
 #include <ext2fs/ext2fs.h>
 #include <libcryptsetup.h>
