@@ -148,6 +148,10 @@ static void there_and_back(void **state)
 	set_times("tree/soft", "@-5.5");
 	assert_int_equal(chown("tree/a", 4000000000u, 3999999999u), 0);
 	struct export_result first = export_to("tree", "layer.tar");
+	assert_output("/usr/bin/python3 -c 'import tarfile\n"
+		      "tar = tarfile.open(\"layer.tar\")\n"
+		      "for name in \"a\", \"a/z\", \"soft\", \"a.b\": print(tar.getmember(name).pax_headers.get(\"mtime\"))'",
+		      "1700000000.123456789\n1700000000.123456789\n-5.5\nNone\n");
 	struct export_result again = export_to("tree", "again.tar");
 	assert_memory_equal(&first, &again, sizeof(first));
 	run("cmp layer.tar again.tar");
