@@ -169,8 +169,8 @@ static int enter(struct walk *walk, struct error *err)
 	for (int t = 0; t < WALK_TREES && result == 0; t++) {
 		const struct level *above = level - 1;
 
-		level->entered[t] =
-			entry->there[t] && S_ISDIR(entry->status[t].st_mode) && entry->status[t].st_dev == above->device[t];
+		level->entered[t] = t == WALK_TREE || (entry->there[t] && S_ISDIR(entry->status[t].st_mode) &&
+						       entry->status[t].st_dev == above->device[t]);
 		if (!level->entered[t])
 			continue;
 		level->device[t] = entry->status[t].st_dev;

@@ -81,14 +81,14 @@ static int add(struct xattrs *xattrs, const char *path, const char *name, struct
 	ssize_t size = read_value(xattrs, path, name, err);
 	if (size < 0)
 		return size == -ENODATA ? 0 : (int)size;
-	if (opaque)
-		xattrs->opaque = size == sizeof(WHITEOUT_OPAQUE_VALUE) - 1 &&
-				 memcmp(xattrs->values.data + xattrs->values.end - size, WHITEOUT_OPAQUE_VALUE, (size_t)size) == 0;
-	else
+	if (!opaque) {
 		xattrs->items[xattrs->count++] = (struct xattr){ .name = name, .size = (size_t)size };
-	/* The value of the other one stays behind, unused, so that what follows does not move: see below. */
-	if (opaque)
-		xattrs->values.end -= (size_t)size;
+		return 0;
+	}
+	/* A mark, and no attribute of the layer's: only the values of those stay. */
+	xattrs->values.end -= (size_t)size;
+	xattrs->opaque = size == sizeof(WHITEOUT_OPAQUE_VALUE) - 1 &&
+			 memcmp(xattrs->values.data + xattrs->values.end, WHITEOUT_OPAQUE_VALUE, (size_t)size) == 0;
 	return 0;
 }
 

@@ -181,15 +181,38 @@ static void extended_attributes(void **state)
 			check_row(same[0] == '\0', "%s: %s", tries[i].name, same);
 		}
 	}
-	set_up("mkdir d", "");
-	assert_int_equal(setxattr("upper/d", "user.a", "b", 1, 0), 0);
-	assert_int_equal(setxattr("lower/d", "user.a", "c", 1, 0), 0);
-	auto_free char *got = changes_of("upper", "lower");
-	assert_string_equal(got, "C /d\n");
+	static const char *const values[][2] = { { "b", "c" }, { "b", "bc" }, { "bc", "b" }, { "", "b" } };
+	for (size_t i = 0; i < array_count(values); i++) {
+		set_up("mkdir d", "");
+		assert_int_equal(setxattr("upper/d", "user.a", values[i][0], strlen(values[i][0]), 0), 0);
+		assert_int_equal(setxattr("lower/d", "user.a", values[i][1], strlen(values[i][1]), 0), 0);
+		auto_free char *got = changes_of("upper", "lower");
+		check_row(strcmp(got, "C /d\n") == 0, "%s, %s: %s", values[i][0], values[i][1], got);
+	}
 	assert_int_equal(setxattr("upper/d", "trusted.overlay.redirect", "/x", 2, 0), 0);
 	fd_auto upper = open_tree_at("upper");
 	fd_auto lower = open_tree_at("lower");
 	assert_failed(changes_list(upper, lower, note, NULL, &err), &err, ERROR_LAYER, "");
+}
+
+/* What is mounted in one of the two is a directory and no content. */
+static void no_other_file_system_is_entered(void **state)
+{
+	static const char *const wanted[] = { "", "C /d\nA /d/f\n" };
+
+	(void)state;
+	if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL) < 0)
+		skip();
+	for (int side = 0; side < 2; side++) {
+		const char *at = side ? "lower/d" : "upper/d";
+
+		set_up("mkdir d; touch d/f", "");
+		assert_int_equal(mount("tmpfs", at, "tmpfs", 0, "mode=755"), 0);
+		make_file(side ? "lower/d/f" : "upper/d/g", "1");
+		auto_free char *got = changes_of("upper", "lower");
+		assert_int_equal(umount(at), 0);
+		check_row(strcmp(got, wanted[side]) == 0, "%s: %s", at, got);
+	}
 }
 
 static void the_lowest_layer(void **state)
@@ -357,6 +380,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(against_one_layer, layer_tree_fresh, layer_tree_clean),
 		cmocka_unit_test_setup_teardown(opaque_directories, layer_tree_fresh, layer_tree_clean),
 		cmocka_unit_test_setup_teardown(extended_attributes, layer_tree_fresh, layer_tree_clean),
+		cmocka_unit_test_setup_teardown(no_other_file_system_is_entered, layer_tree_fresh, layer_tree_clean),
 		cmocka_unit_test_setup_teardown(the_lowest_layer, layer_tree_fresh, layer_tree_clean),
 		cmocka_unit_test_setup_teardown(the_caller_may_end_it, layer_tree_fresh, layer_tree_clean),
 		cmocka_unit_test_setup_teardown(depth, layer_tree_fresh, layer_tree_clean),

@@ -150,8 +150,9 @@ static void names_of_every_length(void **state)
 	struct tar_write *tar = begin(&fd);
 	for (size_t r = 0; r < array_count(ranges); r++) {
 		for (size_t length = ranges[r].from; length <= ranges[r].to; length++, count++) {
-			static char name[10002];
+			auto_free char *name = malloc(length + 1);
 
+			assert_non_null(name);
 			for (size_t i = 0; i < length; i++)
 				name[i] =
 					ranges[r].slash && i % ranges[r].slash == ranges[r].slash - 1 ? '/' : (char)('a' + i % 26);
@@ -179,25 +180,33 @@ static void names_of_every_length(void **state)
 /* What a header alone can say has nothing else: two blocks at the end and one an entry. */
 static void records_only_where_needed(void **state)
 {
-	static char name[256];
-	struct tar_entry entry = { TAR_DIRECTORY, name, NULL, .mode = 0755, .mtime = { 1, 0 } };
-	struct stat status;
-	int fd;
+	static const struct {
+		size_t length,
+			slash; /* a name of so many characters, of which one (not the first) may be a slash, and one at the end */
+		int blocks;
+	} rows[] = {
+		{ 100, 0, 3 },   { 101, 0, 5 },   { 101, 1, 3 },   { 101, 100, 5 }, /* only the one at the end, and nothing is
+										       behind that */
+		{ 156, 155, 5 }, { 255, 154, 3 }, { 256, 155, 3 }, { 256, 154, 5 }, { 257, 156, 5 },
+	};
 
 	(void)state;
-	memset(name, 'a', 255);
-	name[154] = '/'; /* 154 and 100 */
-	struct tar_write *tar = begin(&fd);
-	assert_worked(tar_write_entry(tar, &entry, &err), &err);
-	end(tar, fd);
-	assert_int_equal(stat(ARCHIVE, &status), 0);
-	assert_int_equal(status.st_size, 3 * 512);
-	name[154] = 'a'; /* nowhere to cut it */
-	tar = begin(&fd);
-	assert_worked(tar_write_entry(tar, &entry, &err), &err);
-	end(tar, fd);
-	assert_int_equal(stat(ARCHIVE, &status), 0);
-	assert_int_equal(status.st_size, 5 * 512);
+	for (size_t i = 0; i < array_count(rows); i++) {
+		char name[300] = "";
+		struct tar_entry entry = { TAR_DIRECTORY, name, NULL, .mode = 0755, .mtime = { 1, 0 } };
+		struct stat status;
+		int fd;
+
+		memset(name, 'a', rows[i].length);
+		name[rows[i].length - 1] = '/';
+		if (rows[i].slash)
+			name[rows[i].slash] = '/';
+		struct tar_write *tar = begin(&fd);
+		assert_worked(tar_write_entry(tar, &entry, &err), &err);
+		end(tar, fd);
+		assert_int_equal(stat(ARCHIVE, &status), 0);
+		check_row(status.st_size == rows[i].blocks * 512, "row %zu: %ld", i, (long)status.st_size);
+	}
 }
 
 static void large_sizes(void **state)
