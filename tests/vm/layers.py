@@ -38,10 +38,14 @@ def info(name, kind=tarfile.REGTYPE, **members):
     return made
 
 
+class Member(tarfile.TarInfo):
+    content = b""
+
+
 def members(archive):
-    """{name: TarInfo}, names without "./" and the last slash; content in `.content`."""
+    """{name: Member}, names without "./" and the last slash."""
     found = {}
-    with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
+    with tarfile.open(fileobj=io.BytesIO(archive), tarinfo=Member) as opened:
         for member in opened:
             member.content = opened.extractfile(member).read() if member.isreg() else b""
             found[member.name.removeprefix("./").rstrip("/") or "."] = member
