@@ -20,7 +20,7 @@
 #include "sys/paths.h"
 
 static char top[] = "/tmp/coffer-fuzz-import-XXXXXX";
-static int root = -1;
+static int root = -1, start = -1;
 
 static void remove_top(void)
 {
@@ -40,7 +40,8 @@ static void write_file(const char *path, const char *text)
 
 static void make_top(void)
 {
-	must_hold(mkdtemp(top));
+	start = open(".", O_RDONLY | O_DIRECTORY);
+	must_hold(start >= 0 && mkdtemp(top));
 	root = open(top, O_RDONLY | O_DIRECTORY);
 	must_hold(root >= 0 && atexit(remove_top) == 0);
 	must_hold(mkdirat(root, "victim", 0755) == 0 && mkdirat(root, "lower", 0755) == 0 && mkdirat(root, "lower/d", 0755) == 0);
@@ -132,8 +133,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	close(request.spool);
 	if (request.lower >= 0)
 		close(request.lower);
-	/* The working directory was in the tree, as extended attributes are set from there. */
-	must_hold(fchdir(root) == 0);
+	/* The working directory was in the tree, as extended attributes are set from there; libFuzzer's paths start where it was.
+	 */
+	must_hold(fchdir(start) == 0);
 	look_at_victim();
 	must_hold(paths_remove_tree(root, "tree", true, &err) == 0);
 	return 0;
