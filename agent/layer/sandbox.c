@@ -246,10 +246,10 @@ static const struct sock_filter filter[] = {
 	ALLOW(SYS_llistxattr),
 	ALLOW(SYS_lremovexattr),
 	ALLOW(SYS_fgetxattr),
-	/* fdopendir()'s; others make signals for other processes */
+	/* fdopendir()'s, F_SETFD and F_GETFL; others make signals for other processes */
 	UNLESS(SYS_fcntl, 4),
 	LOAD(args[1]),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, F_GETFL, 1, 0),
+	BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, F_GETFL, 0, 1),
 	KILL,
 	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	/* memory: never to be executed */
