@@ -28,8 +28,9 @@
 #elif defined(__aarch64__)
 #define ARCHITECTURE AUDIT_ARCH_AARCH64
 #else
-#error "the system call filter needs this architecture's name"
+#define ARCHITECTURE 0
 #endif
+_Static_assert(ARCHITECTURE != 0, "the system call filter needs this architecture's name");
 
 #if defined(__SANITIZE_ADDRESS__)
 #define SANITIZED 1
@@ -295,7 +296,7 @@ static const struct sock_filter filter[] = {
 
 static int filter_system_calls(struct error *err)
 {
-	static const struct sock_fprog program = { array_count(filter), (struct sock_filter *)(uintptr_t)filter };
+	static const struct sock_fprog program = { array_count(filter), (struct sock_filter *)filter };
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return refused("set no_new_privs", err);

@@ -84,11 +84,11 @@ static int set_from_archive(const char *file, struct tar_reader *reader, struct 
 static int set_from_lower(const char *file, int upper, int lower, struct error *err)
 {
 	auto_free char *names = malloc(LIST_MAX + VALUE_MAX);
-	char *value = names + LIST_MAX;
 	int result = 0;
 
 	if (!names)
 		return error_set(err, ERROR_INTERNAL, ENOMEM, "extended attributes");
+	char *value = names + LIST_MAX;
 	if (fchdir(lower) < 0)
 		return refused("enter what is below", file, err);
 	ssize_t length = llistxattr(file, names, LIST_MAX);
