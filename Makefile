@@ -194,7 +194,7 @@ $(ARCHIVE): initramfs/archive.c initramfs/archive.map | $(BUILD)/.packages
 	$(say) LINK $@
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O2 -fstack-protector-strong -fPIC -shared -o $@ $< \
-		-Wl,-soname,$(@F) -Wl,--version-script=initramfs/archive.map -Wl,-Bsymbolic -Wl,--gc-sections -Wl,-z,defs -Wl,-z,relro -Wl,-z,now \
+		-Wl,-soname,$(@F) -Wl,--version-script=initramfs/archive.map -Wl,-Bsymbolic -Wl,--gc-sections -Wl,-z,defs -Wl,-z,relro -Wl,-z,now -Wl,--wrap=ZSTD_createDStream \
 		$(shell sed -n 's/^\t\(archive_.*\);/-Wl,-u,\1/p' initramfs/archive.map) -l:libarchive.a -l:libz.a -l:libzstd.a
 
 define build_initramfs

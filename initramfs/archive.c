@@ -8,6 +8,24 @@
  */
 #include <errno.h>
 #include <iconv.h>
+#include <zstd.h>
+
+/* A frame's window is memory that the archive asks for: 8 MiB is what RFC 8878 wants every decoder to take, and 128 MiB zstd's own limit. */
+#define WINDOW_LOG 23
+
+ZSTD_DStream *__real_ZSTD_createDStream(void);
+ZSTD_DStream *__wrap_ZSTD_createDStream(void);
+
+ZSTD_DStream *__wrap_ZSTD_createDStream(void)
+{
+	ZSTD_DStream *stream = __real_ZSTD_createDStream();
+
+	if (stream && ZSTD_isError(ZSTD_DCtx_setParameter(stream, ZSTD_d_windowLogMax, WINDOW_LOG))) {
+		ZSTD_freeDStream(stream);
+		return NULL;
+	}
+	return stream;
+}
 
 iconv_t iconv_open(const char *to, const char *from)
 {

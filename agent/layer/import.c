@@ -101,8 +101,9 @@ _Noreturn static void be_child(const struct import_request *request, pid_t paren
 	/* A worker that is stopped at its deadline takes its child along. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != parent)
 		_exit(1);
-	if (run(request, from, answer, &report.result, &report.error) == 0)
-		report.error.code = ERROR_NONE;
+	report.error.code = ERROR_NONE;
+	if (run(request, from, answer, &report.result, &report.error) < 0 && report.error.code == ERROR_NONE)
+		error_set(&report.error, ERROR_INTERNAL, 0, "no reason given");
 	_exit(write(answer, &report, sizeof(report)) == sizeof(report) ? 0 : 1);
 }
 

@@ -39,8 +39,7 @@ static int fail(struct tar_reader *reader, struct archive *archive, struct error
 		return -(err->errnum ? err->errnum : EINVAL);
 	}
 	if (reader->lib.archive_errno(archive) == ENOMEM)
-		return error_set(err, ERROR_LAYER, 0,
-				 "unpacking it takes more memory than a layer is given (a zstd window above 8 MiB?)");
+		return error_set(err, ERROR_LAYER, 0, "unpacking it takes more memory than a layer is given");
 	return error_set(err, ERROR_LAYER, 0, "the archive is damaged, or neither a tar nor one packed by gzip or zstd: %s",
 			 why ? why : "no reason given");
 }

@@ -214,6 +214,7 @@ static int find_target(struct tree *tree, const char *link, struct tree_place *p
 {
 	int result = tree_walk_name(link, name, err);
 
+	*status = (struct stat){ 0 };
 	if (result < 0)
 		return result;
 	if (is_meta(name))
@@ -299,7 +300,7 @@ static int add_in_place(struct tree *tree, const struct tree_place *place, const
 
 static int add(struct tree *tree, struct tar_reader *reader, const struct tar_reader_entry *entry, struct error *err)
 {
-	char name[TREE_PATH];
+	char name[TREE_PATH] = "";
 	const char *last, *slash;
 	int result = tree_walk_count(tree, err);
 

@@ -36,7 +36,7 @@ struct tree {
 	struct tree_place last; /* where the last entry went: the next one is often its neighbour */
 	char last_name[TREE_PATH];
 	char rest[2 * TREE_PATH], scratch[2 * TREE_PATH]; /* tree_walk */
-	_Alignas(8) char buffer[64 * 1024]; /* of directories, too */
+	_Alignas(8) char buffer[64 * 1024];               /* of directories, too */
 };
 
 /* The top gets the lower directory's attributes, or 0755 root.  `request` must outlive it. */

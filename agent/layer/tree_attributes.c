@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,10 +13,6 @@
 #include "base/cleanup.h"
 #include "layer/tree_times.h"
 #include "layer/whiteout.h"
-
-/* linux/limits.h; sums of what the kernel gives at most. */
-#define LIST_MAX  65536u
-#define VALUE_MAX 65536u
 
 static int refused(const char *what, const char *name, struct error *err)
 {
@@ -83,15 +80,15 @@ static int set_from_archive(const char *file, struct tar_reader *reader, struct 
 
 static int set_from_lower(const char *file, int upper, int lower, struct error *err)
 {
-	auto_free char *names = malloc(LIST_MAX + VALUE_MAX);
-	char *value = names + LIST_MAX;
+	auto_free char *names = malloc(XATTR_LIST_MAX + XATTR_SIZE_MAX);
 	int result = 0;
 
 	if (!names)
 		return error_set(err, ERROR_INTERNAL, ENOMEM, "extended attributes");
+	char *value = names + XATTR_LIST_MAX;
 	if (fchdir(lower) < 0)
 		return refused("enter what is below", file, err);
-	ssize_t length = llistxattr(file, names, LIST_MAX);
+	ssize_t length = llistxattr(file, names, XATTR_LIST_MAX);
 	if (length < 0 && errno != ENOTSUP)
 		return refused("list the extended attributes of", file, err);
 	for (ssize_t at = 0; at < length && result == 0; at += (ssize_t)strlen(names + at) + 1) {
@@ -99,7 +96,7 @@ static int set_from_lower(const char *file, int upper, int lower, struct error *
 			continue;
 		if (fchdir(lower) < 0)
 			return refused("enter what is below", file, err);
-		ssize_t size = lgetxattr(file, names + at, value, VALUE_MAX);
+		ssize_t size = lgetxattr(file, names + at, value, XATTR_SIZE_MAX);
 		if (size < 0)
 			return refused("read an extended attribute of", file, err);
 		if (fchdir(upper) < 0)

@@ -13,8 +13,8 @@
 #include "base/text.h"
 #include "layer/tree_attributes.h"
 
-#define LINKS_MAX 40u    /* as the kernel's */
-#define STEPS_MAX 16384u /* links full of ".." make a walk begin again and again */
+#define LINKS_MAX 40u   /* as the kernel's */
+#define STEPS_MAX 4096u /* links full of ".." make a walk begin again and again */
 
 int tree_walk_name(const char *name, char clean[TREE_PATH], struct error *err)
 {
