@@ -61,7 +61,7 @@ void digest_format(const uint8_t digest[DIGEST_SIZE], char text[DIGEST_TEXT])
 
 int digest_parse(const char *text, uint8_t digest[DIGEST_SIZE], struct error *err)
 {
-	uint8_t unused[DIGEST_SIZE];
+	uint8_t unused[DIGEST_SIZE] = { 0 };
 	size_t prefix = sizeof(PREFIX) - 1, length = strlen(text);
 
 	if (strncmp(text, PREFIX, prefix) != 0 || length != DIGEST_TEXT - 1 ||

@@ -81,10 +81,10 @@ static int take_frames(int connection, struct buf *in, int out, struct error *er
 		if (frame.length == 0)
 			return 1;
 		int result = put(out, frame.bytes, frame.length);
-		if (result == 0)
-			result = tell_taken(connection, frame.length);
 		if (result < 0)
 			return error_set(err, ERROR_LAYER, -result, "pass the stream on");
+		if (tell_taken(connection, frame.length) < 0)
+			return error_set(err, ERROR_LAYER, ECONNRESET, "the stream was cut off");
 		buf_consume(in, (size_t)whole);
 	}
 	return whole < 0 ? error_set(err, ERROR_LAYER, EPROTO, "a frame breaks the protocol") : 0;

@@ -114,9 +114,14 @@ class Store:
                         stream.socket.shutdown(2)
                 except (OSError, AssertionError):
                     pass  # the agent has refused it: the answer tells
-                answer = own.answer(number)
-            reader.join()
-            return answer
+                try:
+                    return own.answer(number)
+                finally:
+                    try:
+                        stream.socket.shutdown(2)  # the reader is let go
+                    except OSError:
+                        pass
+                    reader.join()
         finally:
             if not control:
                 own.close()
@@ -156,9 +161,11 @@ class Store:
         return [(change["path"], change["kind"]) for change in map(json.loads, lines)]
 
     def remove_all(self):
-        """The last first: children before parents."""
-        for id in reversed(self.ids()):
-            self.machine.call("layer.remove", id=id)
+        """Whatever a test left, mounted or not; the last first: children before parents."""
+        for layer in reversed(self.machine.call("layer.list", store=self.name)["layers"]):
+            for _ in range(layer["gets"]):
+                self.machine.call("layer.put", id=layer["id"])
+            self.machine.call("layer.remove", id=layer["id"])
 
 
 def until(condition, seconds=20):
