@@ -92,7 +92,7 @@ static int write_changes(const struct exporting *exporting, int tree, int out, s
 {
 	struct listing listing = { .out = out, .made = made };
 	char path[128];
-	struct view view;
+	struct view view = { .folder = -1 };
 
 	if (text_format(path, sizeof(path), VIEW_DIRECTORY "/%s", exporting->layer->object.id) < 0)
 		return error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "layer %s", exporting->layer->object.id);

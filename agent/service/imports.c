@@ -122,7 +122,7 @@ static int import_work(struct worker *worker, void *context, void *result, struc
 	const struct store *store = &layer->store->store;
 	struct imports_made *made = result;
 	struct import_result import = { 0 };
-	struct view view;
+	struct view view = { .folder = -1 };
 	char path[STORE_PATH_MAX + 64];
 	int outcome = store_begin(store, layer->facts.number, &worker->undo, err);
 

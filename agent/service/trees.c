@@ -100,10 +100,10 @@ static void got(void *context, const struct error *error, const void *result)
 		tree->getting = NULL;
 	for (struct waiter *waiter = getting->waiters, *next; waiter; waiter = next) {
 		next = waiter->next;
-		if (error)
-			waiter->completion.done(waiter->completion.context, error, NULL);
-		else
+		if (tree && !error) /* without an error there is one */
 			answer(tree, waiter->completion);
+		else
+			waiter->completion.done(waiter->completion.context, error, NULL);
 		free(waiter);
 	}
 }
