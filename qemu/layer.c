@@ -133,9 +133,10 @@ int layer_list(const struct options *options, struct error *err)
 /* ---- streams ---- */
 
 /* `text` holds the parameters and is consumed; *answer is the caller's. */
-static int transfer(const struct options *options, struct transfer *wanted, struct encode *e, json_object **answer,
+static int transfer(const struct options *options, const struct transfer *wanted, struct encode *e, json_object **answer,
 		    struct error *err)
 {
+	struct transfer whole = *wanted;
 	struct session session;
 	char what[96];
 	int result = encode_result(e) < 0 || buf_append(e->buf, "", 1) < 0
@@ -144,11 +145,11 @@ static int transfer(const struct options *options, struct transfer *wanted, stru
 
 	if (result == 0) {
 		snprintf(what, sizeof(what), "%s %s", wanted->method, wanted->layer);
-		wanted->vm = &session.vm;
-		wanted->client = &session.client;
-		wanted->params = buf_bytes(e->buf);
-		wanted->what = what;
-		result = transfer_run(wanted, answer, err);
+		whole.vm = &session.vm;
+		whole.client = &session.client;
+		whole.params = buf_bytes(e->buf);
+		whole.what = what;
+		result = transfer_run(&whole, answer, err);
 		client_close(&session.client);
 	}
 	buf_free(e->buf);
@@ -205,13 +206,19 @@ static int receive(const struct options *options, const char *method, const char
 	struct transfer wanted = { .layer = options->words[1], .method = method, .file = file, .outwards = true };
 	struct buf text = { 0 };
 	struct encode e = { .buf = &text };
+	struct stat status;
+	bool is_file = name && strcmp(name, "-") != 0 && fstat(file, &status) == 0 && S_ISREG(status.st_mode);
 
 	if (file < 0)
 		return error_set(err, ERROR_HOST, errno, "%s", name ? name : "standard output");
 	encode_open(&e, NULL, '{');
 	encode_string(&e, "id", options->words[1]);
 	encode_close(&e, '}');
-	return transfer(options, &wanted, &e, answer, err);
+	int result = transfer(options, &wanted, &e, answer, err);
+	/* Half an archive looks like a whole one. */
+	if (result < 0 && is_file)
+		unlink(name);
+	return result;
 }
 
 int layer_export(const struct options *options, struct error *err)

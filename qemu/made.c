@@ -16,13 +16,16 @@
 
 static const struct {
 	const char *method; /* NULL: QEMU's own matter */
+	const char *key;    /* of the id, in the parameters */
 	const char *more;   /* of the parameters, behind the id */
 } undoing[] = {
-	[MADE_DISK] = { NULL, NULL },
-	[MADE_VOLUME] = { "volume.detach", "" },
-	[MADE_SCRATCH] = { "scratch.remove", "" },
-	[MADE_ROOTFS] = { "rootfs.remove", "" },
-	[MADE_CONTAINER] = { "container.remove", ",\"force\":true" },
+	[MADE_DISK] = { NULL, NULL, NULL },
+	[MADE_VOLUME] = { "volume.detach", "id", "" },
+	[MADE_SCRATCH] = { "scratch.remove", "id", "" },
+	[MADE_STORE] = { "layer.close", "store", "" },
+	[MADE_MOUNTED] = { "layer.put", "id", "" },
+	[MADE_ROOTFS] = { "rootfs.remove", "id", "" },
+	[MADE_CONTAINER] = { "container.remove", "id", ",\"force\":true" },
 };
 
 int made_push(struct made_list *list, enum made_kind kind, const char *id, struct error *err)
@@ -55,7 +58,7 @@ static int undo_one(const struct made *made, const struct vm *vm, struct client 
 		result = disk_unplug(vm->name, made->id, err);
 		return result == -ENOENT ? 0 : result;
 	}
-	snprintf(params, sizeof(params), "{\"id\":\"%s\"%s}", made->id, undoing[made->kind].more);
+	snprintf(params, sizeof(params), "{\"%s\":\"%s\"%s}", undoing[made->kind].key, made->id, undoing[made->kind].more);
 	result = client_call_within(client, MADE_UNDO_MS, undoing[made->kind].method, params, NULL, err);
 	return result < 0 && err->code == ERROR_NOT_FOUND ? 0 : result;
 }

@@ -9,7 +9,8 @@
  * "it is not there" counts as undone.
  */
 
-enum made_kind { MADE_DISK, MADE_VOLUME, MADE_SCRATCH, MADE_ROOTFS, MADE_CONTAINER };
+/* A store's layers have no entries: they are on a scratch that goes with it. */
+enum made_kind { MADE_DISK, MADE_VOLUME, MADE_SCRATCH, MADE_STORE, MADE_MOUNTED, MADE_ROOTFS, MADE_CONTAINER };
 
 struct made {
 	enum made_kind kind;
@@ -35,8 +36,12 @@ must_check int made_undo(struct made_list *list, const struct vm *vm, bool share
 /* The ids and serials of one run all begin with its tag: "run-" and 8 hex digits. */
 #define MADE_TAG_SIZE 13
 must_check int made_tag(char tag[MADE_TAG_SIZE], struct error *err);
-/* Behind the tag: of the scratch, and of the volume with what is bind-mounted.  Images have a number. */
+/*
+ * Behind the tag: of the scratch and the store on it, of the volume with what is bind-mounted, and of the layer that takes what is
+ * written.  Images and other layers have a number.
+ */
 #define MADE_SCRATCH_ENDING "s"
+#define MADE_TOP_ENDING     "w"
 #define MADE_BINDS_ENDING   "b"
 bool made_has_tag(const char *id, const char *tag);
 /* True when `id` has the form of a tag. */

@@ -69,6 +69,8 @@ static const struct options_row call_rows[] = { TIMEOUT("give up after this time
 
 static const struct options_row run_rows[] = {
 	COMMAS("image", images, "FILE[,...]", "images made by `coffer image build`, the top layer first"),
+	COMMAS("layers", layers, "FILE[,...]",
+	       "OCI layer archives (tar, plain, gzip or zstd), the top layer first; unpacked in the VM, onto the scratch"),
 	TEXT("oci", oci, "BUNDLE", "an OCI bundle: its root file system and its config.json, in place of --image and the rest"),
 	TEXT("scratch", scratch, "FILE[,SIZE]", "disk for the container's writes; made when missing, sparse (64G)"),
 	TEXT("config", config, "FILE", "libcontainer configuration, taken as it is, in place of the default one"),
@@ -151,8 +153,10 @@ static const struct options_command commands[] = {
 	  3, false, call_run, MAIN_FAILURE },
 	{ "run",
 	  "NAME --image FILE[,...] --scratch FILE[,SIZE] [OPTION]... -- PROGRAM [ARGUMENT]...\n"
+	  "       coffer run NAME --layers FILE[,...] --scratch FILE[,SIZE] [OPTION]... -- PROGRAM [ARGUMENT]...\n"
 	  "       coffer run [NAME] --oci BUNDLE [OPTION]... [-- PROGRAM [ARGUMENT]...]",
-	  "Run a program in a new container: plug and attach its images, make its scratch, stream its input and output,\n"
+	  "Run a program in a new container: plug and attach its images, or import its layers, make its scratch, stream its input "
+	  "and output,\n"
 	  "exit with its code, and undo all of it.",
 	  ROWS(run_rows), 1, 1, true, run_run, MAIN_BROKEN },
 	{ "exec", "NAME CONTAINER [OPTION]... -- PROGRAM [ARGUMENT]...", "Run a further program in a running container.",

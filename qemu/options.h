@@ -29,7 +29,7 @@ struct options {
 	const char *kernel, *initrd, *append, *accel, *config, *scratch, *cwd, *user, *hostname, *id, *fs, *salt, *oci, *volume,
 		*store, *parent, *digest, *diff_id;
 	uint64_t memory, memory_limit, cpus, timeout, data_block;
-	struct options_list disks, images, env;
+	struct options_list disks, images, layers, env;
 };
 
 enum options_kind {

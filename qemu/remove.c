@@ -11,6 +11,20 @@
 
 #define REMOVE_CONNECT_MS 10000
 
+/* Of a root file system that `run --layers` made, whose entry names a layer and no scratch. */
+static int collect_layers(const char *rootfs, const char *top, struct made_list *list, struct error *err)
+{
+	char store[COFFER_ID_MAX + 1];
+
+	snprintf(store, sizeof(store), "%s-" MADE_SCRATCH_ENDING, rootfs);
+	int result = made_push(list, MADE_DISK, store, err);
+	if (result == 0)
+		result = made_push(list, MADE_SCRATCH, store, err);
+	if (result == 0)
+		result = made_push(list, MADE_STORE, store, err);
+	return result < 0 ? result : made_push(list, MADE_MOUNTED, top, err);
+}
+
 /* The volumes and the scratch of a root file system that `run` made, found by their tag; their disks have the same names. */
 static int collect_below(struct client *client, const char *rootfs, struct made_list *list, struct error *err)
 {
@@ -38,6 +52,9 @@ static int collect_below(struct client *client, const char *rootfs, struct made_
 		if (result == 0)
 			result = made_push(list, MADE_SCRATCH, scratch, err);
 	}
+	const char *top = element ? client_string(element, "layer") : "";
+	if (result == 0 && made_has_tag(top, rootfs))
+		result = collect_layers(rootfs, top, list, err);
 	json_object_put(answer);
 	/* A bundle's bind mounts; what is not there counts as removed. */
 	char binds[COFFER_ID_MAX + 1];

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/decode.h"
@@ -20,6 +19,8 @@
 #include "qemu/made.h"
 #include "qemu/pump.h"
 #include "qemu/report.h"
+#include "qemu/stack.h"
+#include "qemu/step.h"
 #include "qemu/terminal.h"
 #include "qemu/throwaway.h"
 
@@ -45,45 +46,16 @@ struct run {
 	bool has_throwaway; /* the VM is this run's own */
 };
 
-static int64_t microseconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
-/* One request of the run, with its line of --verbose.  `params` is consumed. */
+/* One request of the run. */
 static int call(struct run *run, const char *method, const char *what, struct encode *e, struct error *err)
 {
-	json_object *answer = NULL;
-	int64_t began = microseconds();
-	int result = encode_result(e);
-
-	if (result == 0)
-		result = buf_append(e->buf, "", 1);
-	if (result < 0) {
-		buf_free(e->buf);
-		return error_set(err, ERROR_HOST, -result, "the request %s", method);
-	}
-	progress_begin(&run->progress, "%s", method);
-	result = client_call(&run->client, method, buf_bytes(e->buf), &answer, err);
-	progress_end(&run->progress);
-	buf_free(e->buf);
-	if (result == 0 && run->options->verbose) {
-		char line[256];
-
-		snprintf(line, sizeof(line), "%s %s", method, what);
-		report_step(line, microseconds() - began, answer);
-	}
-	json_object_put(answer);
-	return result;
+	return step_call(&run->client, run->options->verbose, method, what, e, err);
 }
 
 static int plug(struct run *run, const char *file, bool is_readonly, const char *ending, struct error *err)
 {
 	struct vm_disk disk = { .readonly = is_readonly };
-	int64_t began = microseconds();
+	int64_t began = step_clock();
 	char line[256];
 
 	if (!realpath(file, disk.file))
@@ -97,7 +69,7 @@ static int plug(struct run *run, const char *file, bool is_readonly, const char 
 		const char *slash = strrchr(file, '/');
 
 		snprintf(line, sizeof(line), "plug %s%s", slash ? slash + 1 : file, is_readonly ? " (read-only)" : "");
-		report_step(line, microseconds() - began, NULL);
+		report_step(line, step_clock() - began, NULL);
 	}
 	return result;
 }
@@ -224,22 +196,40 @@ static int make_scratch(struct run *run, struct error *err)
 	return result < 0 ? result : call(run, "scratch.create", run->scratch, &e, err);
 }
 
+static int make_layers(struct run *run, struct error *err)
+{
+	const struct options *options = run->options;
+
+	return options->layers.count ? stack_make(options, &run->vm, &run->client, run->tag, &run->made, err) : 0;
+}
+
+static void encode_lower(struct run *run, struct encode *e)
+{
+	char id[COFFER_ID_MAX + 1];
+
+	encode_open(e, "lower", '[');
+	for (size_t i = 0; i < run->options->images.count; i++) {
+		snprintf(id, sizeof(id), "%s-%zu", run->tag, i);
+		encode_string(e, NULL, id);
+	}
+	encode_close(e, ']');
+	snprintf(id, sizeof(id), "%s-" MADE_SCRATCH_ENDING, run->tag);
+	encode_string(e, "scratch", id);
+}
+
 static int make_rootfs(struct run *run, struct error *err)
 {
 	struct buf buf = { 0 };
 	struct encode e = { .buf = &buf };
-	char id[COFFER_ID_MAX + 1];
+	char top[COFFER_ID_MAX + 1];
 
+	snprintf(top, sizeof(top), "%s-" MADE_TOP_ENDING, run->tag);
 	encode_open(&e, NULL, '{');
 	encode_string(&e, "id", run->tag);
-	encode_open(&e, "lower", '[');
-	for (size_t i = 0; i < run->options->images.count; i++) {
-		snprintf(id, sizeof(id), "%s-%zu", run->tag, i);
-		encode_string(&e, NULL, id);
-	}
-	encode_close(&e, ']');
-	snprintf(id, sizeof(id), "%s-" MADE_SCRATCH_ENDING, run->tag);
-	encode_string(&e, "scratch", id);
+	if (run->options->layers.count)
+		encode_string(&e, "layer", top);
+	else
+		encode_lower(run, &e);
 	encode_close(&e, '}');
 	int result = made_push(&run->made, MADE_ROOTFS, run->tag, err);
 	return result < 0 ? result : call(run, "rootfs.create", run->tag, &e, err);
@@ -321,14 +311,15 @@ static int start(struct run *run, struct error *err)
 	return call(run, "container.start", run->id, &e, err);
 }
 
-static int (*const steps[])(struct run *run, struct error *err) = { plug_all,    attach_all,     make_scratch,
-								    make_rootfs, make_container, start };
+static int (*const steps[])(struct run *run, struct error *err) = {
+	plug_all, attach_all, make_scratch, make_layers, make_rootfs, make_container, start,
+};
 
 /* Returns the exit code, or a negative errno. */
 static int work(struct run *run, struct error *err)
 {
 	struct pump pump = { .client = &run->client, .stream = &run->stream, .container = run->id, .interrupt = run->interrupt };
-	int64_t began = microseconds();
+	int64_t began = step_clock();
 
 	for (size_t i = 0; i < array_count(steps); i++) {
 		int signal = run->client.signal ? run->client.signal : interrupt_wanted(run->interrupt);
@@ -347,7 +338,7 @@ static int work(struct run *run, struct error *err)
 	/* It runs already: the signal is now the program's. */
 	pump.first_signal = run->client.signal;
 	if (run->options->verbose)
-		report_step("the program runs after", microseconds() - began, NULL);
+		report_step("the program runs after", step_clock() - began, NULL);
 	return run->options->detach ? 0 : pump_run(&pump, err);
 }
 
@@ -377,7 +368,8 @@ static int check_bundle(struct run *run, struct error *err)
 static int check_images(const struct options *options, struct error *err)
 {
 	if (options->images.count == 0 || !options->scratch)
-		return fail_set(err, EINVAL, "--image and --scratch, or --oci, are needed; `coffer run --help` tells more");
+		return fail_set(err, EINVAL,
+				"--image or --layers, with --scratch, or --oci is needed; `coffer run --help` tells more");
 	if (options->images.count > COFFER_LOWER_MAX)
 		return fail_set(err, E2BIG, "at most %d images", COFFER_LOWER_MAX);
 	for (size_t i = 0; i < options->images.count; i++) {
@@ -387,18 +379,27 @@ static int check_images(const struct options *options, struct error *err)
 			return error_set(err, ERROR_HOST, errno, "%s.json, which `coffer image build` writes beside the image",
 					 options->images.items[i]);
 	}
-	if (options->detach && options->tty)
-		return fail_set(err, EINVAL, "--detach and --tty do not go together");
 	return 0;
+}
+
+static int check_parts(struct run *run, struct error *err)
+{
+	const struct options *options = run->options;
+
+	if (options->layers.count)
+		return stack_check(options, err);
+	return options->oci ? check_bundle(run, err) : check_images(options, err);
 }
 
 static int check(struct run *run, struct error *err)
 {
 	const struct options *options = run->options;
-	int result = options->oci ? check_bundle(run, err) : check_images(options, err);
+	int result = check_parts(run, err);
 
 	if (result < 0)
 		return result;
+	if (options->detach && options->tty)
+		return fail_set(err, EINVAL, "--detach and --tty do not go together");
 	if (options->id && decode_check_id(options->id, err) < 0)
 		return error_wrap(err, "--id %s", options->id);
 	result = made_tag(run->tag, err);
@@ -409,21 +410,21 @@ static int check(struct run *run, struct error *err)
 /* Named as the run is. */
 static int start_own(struct run *run, struct error *err)
 {
-	int64_t began = microseconds();
+	int64_t began = step_clock();
 
 	run->has_throwaway = true;
 	int result = throwaway_start(run->tag, run->interrupt, err);
 	if (result == 0)
 		result = vm_find(run->tag, &run->vm, err);
 	if (result == 0 && run->options->verbose)
-		report_step("start a VM", microseconds() - began, NULL);
+		report_step("start a VM", step_clock() - began, NULL);
 	return result;
 }
 
 /* A bundle's files become images; without --scratch its scratch is a temporary file too. */
 static int prepare_bundle(struct run *run, struct error *err)
 {
-	int64_t began = microseconds();
+	int64_t began = step_clock();
 	int result = bundle_make(&run->bundle, run->interrupt, err);
 
 	if (result < 0)
@@ -438,7 +439,7 @@ static int prepare_bundle(struct run *run, struct error *err)
 	}
 	run->options = &run->own;
 	if (run->options->verbose)
-		report_step("make images of the bundle", microseconds() - began, NULL);
+		report_step("make images of the bundle", step_clock() - began, NULL);
 	return 0;
 }
 

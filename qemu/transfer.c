@@ -3,10 +3,14 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "qemu/fail.h"
+#include "qemu/interrupt.h"
 #include "qemu/output.h"
 #include "qemu/progress.h"
 #include "qemu/stream.h"
@@ -46,6 +50,26 @@ static int take_answer(struct state *state, struct error *err)
 		}
 		json_object_put(answer);
 	}
+}
+
+/*
+ * The first signal breaks the stream off, which the agent takes for an archive that was cut off: its answer is awaited, since until
+ * then the store is in use.
+ */
+static int take_signal(struct state *state, struct error *err)
+{
+	struct client *client = state->transfer->client;
+	int signal = interrupt_wanted(client->interrupt);
+
+	if (!signal)
+		return 0;
+	if (client->signal)
+		return fail_set(err, EINTR, "given up at SIG%s, without waiting for the agent", sigabbrev_np(signal));
+	client->signal = signal;
+	fprintf(stderr, "coffer: SIG%s: broken off; a second signal does not wait for the agent\n", sigabbrev_np(signal));
+	stream_close(&state->stream);
+	state->stream.closed = true;
+	return 0;
 }
 
 static int send_some(struct state *state, struct error *err)
@@ -127,17 +151,20 @@ static int turn(struct state *state, struct error *err)
 		{ .fd = stream->closed ? -1 : stream->fd, .events = (short)(POLLIN | (waits ? POLLOUT : 0)) },
 		{ .fd = state->answered ? -1 : state->transfer->client->fd, .events = POLLIN },
 		{ .fd = reads ? state->transfer->file : -1, .events = POLLIN },
+		{ .fd = state->transfer->client->interrupt, .events = POLLIN },
 	};
 	struct error ignored;
 	int result = 0;
 
-	if (poll(polled, 3, PROGRESS_TICK_MS) < 0)
+	if (poll(polled, array_count(polled), PROGRESS_TICK_MS) < 0)
 		return errno == EINTR ? 0 : error_set(err, ERROR_HOST, errno, "poll");
-	if (polled[1].revents)
+	if (polled[3].revents)
+		result = take_signal(state, err);
+	if (result == 0 && polled[1].revents)
 		result = take_answer(state, err);
-	if (result == 0 && polled[2].revents)
+	if (result == 0 && polled[2].revents && !stream->closed)
 		result = send_some(state, err);
-	if (result == 0 && polled[0].revents & (POLLIN | POLLHUP | POLLERR))
+	if (result == 0 && polled[0].revents & (POLLIN | POLLHUP | POLLERR) && !stream->closed)
 		result = stream_receive(stream, err);
 	if (result == 0)
 		result = receive_some(state, err);

@@ -15,7 +15,10 @@ struct transfer {
 	const char *what; /* for the progress line: "import base" */
 };
 
-/* *answer is the agent's result, the caller's to put. */
+/*
+ * *answer is the agent's result, the caller's to put.  At a signal (client->interrupt) the stream is broken off, client->signal is
+ * set, and it fails unless the agent was done already.
+ */
 must_check int transfer_run(const struct transfer *transfer, json_object **answer, struct error *err);
 
 #endif
