@@ -75,9 +75,9 @@ static int tell_taken(int connection, size_t size)
 static int take_frames(int connection, struct buf *in, int out, struct error *err)
 {
 	struct frame frame;
-	long whole;
+	long whole = 0;
 
-	while ((whole = frame_read(buf_bytes(in), buf_length(in), &frame)) > 0) {
+	while (buf_length(in) > 0 && (whole = frame_read(buf_bytes(in), buf_length(in), &frame)) > 0) {
 		if (frame.length == 0)
 			return 1;
 		int result = put(out, frame.bytes, frame.length);

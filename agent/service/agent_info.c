@@ -37,6 +37,7 @@ const char *const agent_info_features[] = {
 	"container.update",
 	"sandbox",
 	"events",
+	"layer",
 #ifdef COFFER_FAULTS
 	"test.fault",
 #endif

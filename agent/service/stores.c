@@ -265,14 +265,14 @@ static int check_place(const struct agent *agent, const struct object *place, co
 
 static int prepare(struct agent *agent, const struct stores_open *request, struct opening *opening, struct error *err)
 {
-	struct object *place, *made;
+	struct object *place, *made = NULL;
 	int result = find_place(agent, request, &place, err);
 
 	if (result == 0)
 		result = check_place(agent, place, request->scratch ? "scratch" : "volume", err);
 	if (result == 0)
 		result = objects_add(&agent->objects, OBJECT_STORE, request->store, sizeof(struct store_object), &made, err);
-	if (result < 0)
+	if (!made)
 		return result;
 	struct store_object *store = (struct store_object *)made;
 	store->next = 1;
