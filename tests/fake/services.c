@@ -117,8 +117,13 @@ void storage_create_rootfs(struct agent *agent, struct rootfs_create *request, s
 
 	(void)agent;
 	check_id(request->id);
-	check_id(request->scratch);
-	must(request->lower_count >= 1 && request->lower_count <= COFFER_LOWER_MAX);
+	if (request->layer) {
+		check_id(request->layer);
+		must(!request->scratch && request->lower_count == 0);
+	} else {
+		check_id(request->scratch);
+		must(request->lower_count >= 1 && request->lower_count <= COFFER_LOWER_MAX);
+	}
 	for (size_t i = 0; i < request->lower_count; i++)
 		check_id(request->lower[i]);
 	complete(completion, &result);

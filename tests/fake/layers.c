@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Fake of service/stores.c, layers.c, trees.c, imports.c and exports.c, beside tests/fake/services.c: each checks what a request
+ * must have been checked for, and completes with zeros.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/decode.h"
+#include "service/exports.h"
+#include "service/imports.h"
+#include "service/trees.h"
+
+static void must(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+static void check_id(const char *id)
+{
+	struct error err;
+
+	must(id && decode_check_id(id, &err) == 0);
+}
+
+static void check_digest(const char *digest)
+{
+	struct error err;
+
+	must(!digest || digest_check(digest, &err) == 0);
+}
+
+static void complete(struct completion completion, const void *result)
+{
+	completion.done(completion.context, NULL, result);
+}
+
+void stores_open(struct agent *agent, const struct stores_open *request, struct completion completion)
+{
+	static const struct stores_opened opened;
+
+	(void)agent;
+	check_id(request->store);
+	complete(completion, &opened);
+}
+
+void stores_close(struct agent *agent, const char *store, struct completion completion)
+{
+	(void)agent;
+	check_id(store);
+	complete(completion, NULL);
+}
+
+int stores_get(const struct agent *agent, const char *id, const char *field, struct store_object **store, struct error *err)
+{
+	check_id(id);
+	return objects_get(&agent->objects, OBJECT_STORE, id, field, (struct object **)store, err);
+}
+
+int stores_get_layer(const struct agent *agent, const char *id, const char *field, struct layer_object **layer, struct error *err)
+{
+	check_id(id);
+	return objects_get(&agent->objects, OBJECT_LAYER, id, field, (struct object **)layer, err);
+}
+
+unsigned stores_children(const struct agent *agent, const struct layer_object *layer)
+{
+	(void)agent, (void)layer;
+	return 0;
+}
+
+void layers_create(struct agent *agent, const struct layers_create *request, struct completion completion)
+{
+	static const struct layers_made made;
+
+	(void)agent;
+	check_id(request->id);
+	check_id(request->store);
+	complete(completion, &made);
+}
+
+void layers_remove(struct agent *agent, const char *id, struct completion completion)
+{
+	(void)agent;
+	check_id(id);
+	complete(completion, NULL);
+}
+
+void trees_get(struct agent *agent, const char *id, struct completion completion)
+{
+	static const struct trees_got got;
+
+	(void)agent;
+	check_id(id);
+	complete(completion, &got);
+}
+
+void trees_put(struct agent *agent, const char *id, struct completion completion)
+{
+	layers_remove(agent, id, completion);
+}
+
+static void check_maps(const struct import_map *maps, size_t count)
+{
+	must(count <= IMPORTS_MAPS_MAX);
+	for (size_t i = 0; i < count; i++)
+		must(maps[i].count > 0 && maps[i].inside + (uint64_t)maps[i].count <= UINT32_MAX &&
+		     maps[i].outside + (uint64_t)maps[i].count <= UINT32_MAX);
+}
+
+void imports_start(struct agent *agent, const struct imports_request *request, struct completion completion)
+{
+	static const struct imports_made made;
+
+	(void)agent;
+	check_id(request->layer.id);
+	check_id(request->layer.store);
+	check_digest(request->digest);
+	check_digest(request->diff_id);
+	must(!request->volume == !request->path && request->limits.bytes > 0 && request->limits.files > 0);
+	must(request->open_ms > 0 && request->timeout_ms > 0);
+	check_maps(request->uids, request->uid_count);
+	check_maps(request->gids, request->gid_count);
+	complete(completion, &made);
+}
+
+void exports_archive(struct agent *agent, const struct exports_request *request, struct completion completion)
+{
+	static const struct exports_made made;
+
+	(void)agent;
+	check_id(request->id);
+	must(request->uid_count <= IMPORTS_MAPS_MAX && request->gid_count <= IMPORTS_MAPS_MAX);
+	complete(completion, &made);
+}
+
+void exports_changes(struct agent *agent, const struct exports_request *request, struct completion completion)
+{
+	exports_archive(agent, request, completion);
+}
+
+void exports_size(struct agent *agent, const char *id, struct completion completion)
+{
+	static const struct exports_sized sized;
+
+	(void)agent;
+	check_id(id);
+	complete(completion, &sized);
+}
