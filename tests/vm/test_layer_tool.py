@@ -113,35 +113,45 @@ def test_an_archive_from_a_pipe(machine, scratch):
 
 
 @contextlib.contextmanager
+def running(machine, layers, scratch):
+    """A run that is under way; it does not outlive a test that fails."""
+    with subprocess.Popen(
+        [COFFER, *arguments(machine, layers, scratch, "true")], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@contextlib.contextmanager
 def half_an_import(machine, tmp_path, scratch):
     """A run whose second layer has begun to come, and comes no further."""
     pipe = tmp_path / "pipe.tar"
     os.mkfifo(pipe)
-    with subprocess.Popen(
-        [COFFER, *arguments(machine, [pipe, BUSYBOX], scratch, "true")], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as running:
+    with running(machine, [pipe, BUSYBOX], scratch) as process:
         with pipe.open("wb", buffering=0) as writer:
             writer.write(tar(("file", os.urandom(30000)))[:20000])
             until(lambda: len(machine.call("layer.list")["layers"]) == 2)
-            yield running
+            yield process
 
 
 def test_a_signal_while_a_layer_comes(machine, tmp_path, scratch):
-    with half_an_import(machine, tmp_path, scratch) as running:
+    with half_an_import(machine, tmp_path, scratch) as process:
         assert [layer["state"] for layer in machine.call("layer.list")["layers"]][0] == "ready"
-        running.send_signal(signal.SIGTERM)
-        out, err = running.communicate(timeout=60)
-    assert (running.returncode, out) == (128 + signal.SIGTERM, "") and "SIGTERM" in err and "undone" not in err, err
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (128 + signal.SIGTERM, "") and "SIGTERM" in err and "undone" not in err, err
 
 
 def test_a_signal_before_anybody_writes(machine, tmp_path, scratch):
     pipe = tmp_path / "pipe.tar"
     os.mkfifo(pipe)
-    with subprocess.Popen([COFFER, *arguments(machine, [pipe], scratch, "true")], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as running:
+    with running(machine, [pipe], scratch) as process:
         until(lambda: len(machine.call("layer.list")["layers"]) == 1)
-        running.send_signal(signal.SIGINT)
-        err = running.communicate(timeout=60)[1]
-    assert running.returncode == 128 + signal.SIGINT and "undone" not in err, err
+        process.send_signal(signal.SIGINT)
+        err = process.communicate(timeout=60)[1]
+    assert process.returncode == 128 + signal.SIGINT and "undone" not in err, err
 
 
 def test_archives_that_are_damaged(machine, tmp_path, top, scratch):
