@@ -121,9 +121,9 @@ def stripped(path, scratch):
 
 
 def collect_libraries(agent, definition, own):
-    """(soname, file) of every library that the agent can come to map, and the loader's path."""
+    """(soname, file) of every library that the agent can come to map, and the loader's path.  Ours lie beside it, or are named."""
     paths = library_paths()
-    paths.update((file.name, str(file)) for file in own)
+    paths.update((file.name, str(file)) for file in [*agent.parent.glob("lib*.so.*"), *own])
     todo, loader = needed(agent)
     todo += opened_sonames(definition)
     found = {}

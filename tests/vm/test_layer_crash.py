@@ -44,7 +44,7 @@ def test_power_cuts(runtime, tmp_path):
     """At a random moment of an import, again and again, with the same disk."""
     chance = random.Random(5)
     files = [(f"d{n % 7}/f{n}", chance.randbytes(chance.randrange(60000))) for n in range(60)]
-    path, kept, lost = sparse(tmp_path / "v.img", "512M"), {}, 0
+    path, kept, cut_short = sparse(tmp_path / "v.img", "512M"), {}, 0
     vm = Machine("cuts", memory="256M")
     serial = vm.add_disk(path)
     vm.call("encrypted.create", id="v", device={"serial": serial}, key=RAW)
@@ -57,7 +57,8 @@ def test_power_cuts(runtime, tmp_path):
         id, archive = f"l{cut}", tar(*[(name, content[::-1]) for name, content in files], (f"number-{cut}", "x"))
         importer = threading.Thread(target=bring, args=(store, id, archive, kept))
         importer.start()
-        time.sleep(chance.uniform(0, 1.5 * length))
+        time.sleep(chance.uniform(0, 1.2 * length))
+        cut_short += importer.is_alive()
         answered = set(kept)
         os.kill(vm.info["pid"], signal.SIGKILL)
         wait_until(lambda: ended(vm) and is_free(path))
@@ -69,7 +70,6 @@ def test_power_cuts(runtime, tmp_path):
         store = Store(vm, tmp_path, volume="v")
         found = set(store.ids())
         assert answered <= found <= answered | {id}, (cut, answered, found)
-        lost += store.opened["removed"]
         if id in found:  # whole: byte for byte what the same archive becomes without a cut
             digest = store.take("layer.export", id)[0]["diff_id"]
             store.bring("again", archive, parent="base")
@@ -78,7 +78,7 @@ def test_power_cuts(runtime, tmp_path):
                 vm.call("layer.remove", id=name)
             kept.pop(id, None)
         assert store.take("layer.export", "base")[0]["diff_id"] == exported["base"]
-    assert lost > CUTS // 5, "were there cuts in the middle at all?"
+    assert cut_short > CUTS // 3, "were there cuts in the middle at all?"
     vm.stop()
 
 

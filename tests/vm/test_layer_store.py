@@ -319,7 +319,9 @@ def test_streams_that_end_early(machine, store):
     assert (error.name, error.step) == ("timeout", "wait for the stream") and store.ids() == []
     error = refused(machine.call, "layer.import", id="l", store="store", volume="nobody", path="/x")
     assert (error.name, error.field) == ("not-found", "volume")
-    assert refused(machine.stream, None, layer="nobody").name == "invalid-params"
+    error = refused(machine.stream, None, layer="nobody")
+    assert (error.name, error.field) == ("not-found", "layer")
+    assert refused(machine.stream, "c", layer="nobody").name == "invalid-params"
 
 
 # ---- what lasts ----
