@@ -209,10 +209,13 @@ static int drop_capabilities(struct error *err)
 	return 0;
 }
 
-#define LOAD(member)      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, member))
-#define ALLOW(number)     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
-#define KILL              BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS)
-#define UNLESS(number, n) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, n)
+#define LOAD(member)       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, member))
+#define ALLOW(number)      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+#define KILL               BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS)
+#define UNLESS(number, n)  BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, n)
+#define ALLOW_DATA(number) /* of memory: not executable */                                                                         \
+	UNLESS(number, 4), LOAD(args[2]), BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 0, 1), KILL,                             \
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 
 static const struct sock_filter filter[] = {
 	LOAD(arch),
@@ -258,16 +261,8 @@ static const struct sock_filter filter[] = {
 	ALLOW(SYS_munmap),
 	ALLOW(SYS_mremap),
 	ALLOW(SYS_madvise),
-	UNLESS(SYS_mmap, 4),
-	LOAD(args[2]),
-	BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 0, 1),
-	KILL,
-	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	UNLESS(SYS_mprotect, 4),
-	LOAD(args[2]),
-	BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 0, 1),
-	KILL,
-	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	ALLOW_DATA(SYS_mmap),
+	ALLOW_DATA(SYS_mprotect),
 	/* The C library's.  abort() is none of them: it would take the call that kills any process of root's. */
 	ALLOW(SYS_futex),
 	ALLOW(SYS_getrandom),

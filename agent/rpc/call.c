@@ -75,6 +75,11 @@ void rpc_call_done(void *context, const struct error *error, const void *result)
 		rpc_call_send(connection, &line, &e);
 }
 
+struct completion rpc_call_answer(struct rpc_call *call)
+{
+	return (struct completion){ rpc_call_done, call };
+}
+
 void rpc_call_fail(struct rpc_call *call, const struct error *error)
 {
 	rpc_call_done(call, error, NULL);

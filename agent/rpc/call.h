@@ -4,6 +4,7 @@
 
 #include "rpc/connection.h"
 #include "rpc/request.h"
+#include "service/completion.h"
 
 /*
  * A request under way.  It outlives its connection (the answer is then dropped), and owns all that the decoded parameters point to,
@@ -35,7 +36,8 @@ struct rpc_method {
 extern const struct rpc_method rpc_methods[];
 extern const size_t rpc_method_count;
 
-/* A completion (service/operation.h) whose context is the call. */
+/* The completion whose context is the call, and the function in it. */
+struct completion rpc_call_answer(struct rpc_call *call);
 void rpc_call_done(void *call, const struct error *error, const void *result);
 void rpc_call_fail(struct rpc_call *call, const struct error *error);
 

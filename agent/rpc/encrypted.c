@@ -6,11 +6,6 @@
 
 #define DEVICE_TIMEOUT_MS 10000
 
-static struct completion answer_to(struct rpc_call *call)
-{
-	return (struct completion){ rpc_call_done, call };
-}
-
 static unsigned timeout_of(uint64_t timeout_ms)
 {
 	return timeout_ms ? (unsigned)timeout_ms : DEVICE_TIMEOUT_MS;
@@ -34,12 +29,12 @@ static struct encrypted_request *request_of(struct rpc_call *call)
 
 void rpc_encrypted_run_create(struct rpc_call *call)
 {
-	encrypted_volume_create(call->agent, request_of(call), answer_to(call));
+	encrypted_volume_create(call->agent, request_of(call), rpc_call_answer(call));
 }
 
 void rpc_encrypted_run_open(struct rpc_call *call)
 {
-	encrypted_volume_open(call->agent, request_of(call), answer_to(call));
+	encrypted_volume_open(call->agent, request_of(call), rpc_call_answer(call));
 }
 
 void rpc_encrypted_run_change_key(struct rpc_call *call)
@@ -53,7 +48,7 @@ void rpc_encrypted_run_change_key(struct rpc_call *call)
 		.new_key = params->new_key,
 		.timeout_ms = timeout_of(params->timeout_ms),
 	};
-	encrypted_volume_change_key(call->agent, &params->request, answer_to(call));
+	encrypted_volume_change_key(call->agent, &params->request, rpc_call_answer(call));
 }
 
 void rpc_encrypted_run_resize(struct rpc_call *call)
@@ -61,7 +56,7 @@ void rpc_encrypted_run_resize(struct rpc_call *call)
 	struct params_volume_resize *params = call->params;
 
 	params->request = (struct resize_request){ .id = params->id, .key = params->key };
-	resize_volume(call->agent, &params->request, answer_to(call));
+	resize_volume(call->agent, &params->request, rpc_call_answer(call));
 }
 
 void rpc_encrypted_encode_volume(struct encode *e, const struct rpc_call *call, const void *result)

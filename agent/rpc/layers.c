@@ -36,11 +36,6 @@
 		fields, array_count(fields), sizeof(struct type), check                                                            \
 	}
 
-static struct completion answer_to(struct rpc_call *call)
-{
-	return (struct completion){ rpc_call_done, call };
-}
-
 static const char *id_of(const struct rpc_call *call)
 {
 	return ((const struct params_id *)call->params)->id;
@@ -67,12 +62,12 @@ const struct decode_schema rpc_layers_list_schema = SCHEMA(list_fields, params_s
 
 void rpc_layers_run_open(struct rpc_call *call)
 {
-	stores_open(call->agent, call->params, answer_to(call));
+	stores_open(call->agent, call->params, rpc_call_answer(call));
 }
 
 void rpc_layers_run_close(struct rpc_call *call)
 {
-	stores_close(call->agent, ((const struct params_store *)call->params)->store, answer_to(call));
+	stores_close(call->agent, ((const struct params_store *)call->params)->store, rpc_call_answer(call));
 }
 
 void rpc_layers_run_status(struct rpc_call *call)
@@ -132,7 +127,7 @@ const struct decode_schema rpc_layers_create_schema = SCHEMA(create_fields, laye
 
 void rpc_layers_run_create(struct rpc_call *call)
 {
-	layers_create(call->agent, call->params, answer_to(call));
+	layers_create(call->agent, call->params, rpc_call_answer(call));
 }
 
 void rpc_layers_encode_create(struct encode *e, const struct rpc_call *call, const void *result)
@@ -143,7 +138,7 @@ void rpc_layers_encode_create(struct encode *e, const struct rpc_call *call, con
 
 void rpc_layers_run_get(struct rpc_call *call)
 {
-	trees_get(call->agent, id_of(call), answer_to(call));
+	trees_get(call->agent, id_of(call), rpc_call_answer(call));
 }
 
 void rpc_layers_encode_get(struct encode *e, const struct rpc_call *call, const void *result)
@@ -158,12 +153,12 @@ void rpc_layers_encode_get(struct encode *e, const struct rpc_call *call, const 
 
 void rpc_layers_run_put(struct rpc_call *call)
 {
-	trees_put(call->agent, id_of(call), answer_to(call));
+	trees_put(call->agent, id_of(call), rpc_call_answer(call));
 }
 
 void rpc_layers_run_remove(struct rpc_call *call)
 {
-	layers_remove(call->agent, id_of(call), answer_to(call));
+	layers_remove(call->agent, id_of(call), rpc_call_answer(call));
 }
 
 void rpc_layers_run_exists(struct rpc_call *call)
@@ -411,7 +406,7 @@ void rpc_layers_run_import(struct rpc_call *call)
 	if (!params->request.uids || !params->request.gids)
 		refuse_without_memory(call);
 	else
-		imports_start(call->agent, &params->request, answer_to(call));
+		imports_start(call->agent, &params->request, rpc_call_answer(call));
 }
 
 void rpc_layers_encode_import(struct encode *e, const struct rpc_call *call, const void *result)
@@ -456,7 +451,7 @@ static void run_stream(struct rpc_call *call, void (*service)(struct agent *, co
 	if (!params->request.uids || !params->request.gids)
 		refuse_without_memory(call);
 	else
-		service(call->agent, &params->request, answer_to(call));
+		service(call->agent, &params->request, rpc_call_answer(call));
 }
 
 void rpc_layers_run_export(struct rpc_call *call)
@@ -494,7 +489,7 @@ void rpc_layers_encode_changes(struct encode *e, const struct rpc_call *call, co
 
 void rpc_layers_run_size(struct rpc_call *call)
 {
-	exports_size(call->agent, id_of(call), answer_to(call));
+	exports_size(call->agent, id_of(call), rpc_call_answer(call));
 }
 
 void rpc_layers_encode_size(struct encode *e, const struct rpc_call *call, const void *result)

@@ -26,11 +26,6 @@ static const struct decode_field update_fields[] = {
 const struct decode_schema rpc_life_update_schema = { update_fields, array_count(update_fields), sizeof(struct params_update),
 						      NULL };
 
-static struct completion answer_to(struct rpc_call *call)
-{
-	return (struct completion){ rpc_call_done, call };
-}
-
 static const char *id_of(const struct rpc_call *call)
 {
 	return ((const struct params_id *)call->params)->id;
@@ -38,19 +33,19 @@ static const char *id_of(const struct rpc_call *call)
 
 void rpc_life_run_pause(struct rpc_call *call)
 {
-	life_pause(call->agent, id_of(call), answer_to(call));
+	life_pause(call->agent, id_of(call), rpc_call_answer(call));
 }
 
 void rpc_life_run_resume(struct rpc_call *call)
 {
-	life_resume(call->agent, id_of(call), answer_to(call));
+	life_resume(call->agent, id_of(call), rpc_call_answer(call));
 }
 
 void rpc_life_run_update(struct rpc_call *call)
 {
 	const struct params_update *params = call->params;
 
-	life_update(call->agent, params->id, params->resources, answer_to(call));
+	life_update(call->agent, params->id, params->resources, rpc_call_answer(call));
 }
 
 /* ---- state ---- */

@@ -19,11 +19,6 @@
 
 #define DEVICE_TIMEOUT_MS 10000
 
-static struct completion answer_to(struct rpc_call *call)
-{
-	return (struct completion){ rpc_call_done, call };
-}
-
 /* ---- agent ---- */
 
 static void run_info(struct rpc_call *call)
@@ -72,7 +67,7 @@ static void run_attach(struct rpc_call *call)
 		rpc_call_fail(call, &err);
 		return;
 	}
-	storage_attach_volume(call->agent, &params->request, answer_to(call));
+	storage_attach_volume(call->agent, &params->request, rpc_call_answer(call));
 }
 
 static void run_scratch(struct rpc_call *call)
@@ -89,7 +84,7 @@ static void run_scratch(struct rpc_call *call)
 		},
 		.timeout_ms = params->timeout_ms ? (unsigned)params->timeout_ms : DEVICE_TIMEOUT_MS,
 	};
-	storage_create_scratch(call->agent, &params->request, answer_to(call));
+	storage_create_scratch(call->agent, &params->request, rpc_call_answer(call));
 }
 
 static void run_rootfs(struct rpc_call *call)
@@ -103,22 +98,22 @@ static void run_rootfs(struct rpc_call *call)
 		.scratch = params->scratch,
 		.layer = params->layer,
 	};
-	storage_create_rootfs(call->agent, &params->request, answer_to(call));
+	storage_create_rootfs(call->agent, &params->request, rpc_call_answer(call));
 }
 
 static void run_detach(struct rpc_call *call)
 {
-	storage_remove(call->agent, OBJECT_VOLUME, ((const struct params_id *)call->params)->id, answer_to(call));
+	storage_remove(call->agent, OBJECT_VOLUME, ((const struct params_id *)call->params)->id, rpc_call_answer(call));
 }
 
 static void run_scratch_remove(struct rpc_call *call)
 {
-	storage_remove(call->agent, OBJECT_SCRATCH, ((const struct params_id *)call->params)->id, answer_to(call));
+	storage_remove(call->agent, OBJECT_SCRATCH, ((const struct params_id *)call->params)->id, rpc_call_answer(call));
 }
 
 static void run_rootfs_remove(struct rpc_call *call)
 {
-	storage_remove(call->agent, OBJECT_ROOTFS, ((const struct params_id *)call->params)->id, answer_to(call));
+	storage_remove(call->agent, OBJECT_ROOTFS, ((const struct params_id *)call->params)->id, rpc_call_answer(call));
 }
 
 /* ---- containers ---- */
@@ -135,12 +130,12 @@ static void run_create(struct rpc_call *call)
 		.stdio = params->stdio,
 	};
 
-	containers_create(call->agent, &request, answer_to(call));
+	containers_create(call->agent, &request, rpc_call_answer(call));
 }
 
 static void run_start(struct rpc_call *call)
 {
-	containers_start(call->agent, ((const struct params_id *)call->params)->id, answer_to(call));
+	containers_start(call->agent, ((const struct params_id *)call->params)->id, rpc_call_answer(call));
 }
 
 static void run_exec(struct rpc_call *call)
@@ -148,7 +143,7 @@ static void run_exec(struct rpc_call *call)
 	const struct params_container *params = call->params;
 	const struct container_exec request = { .id = params->id, .exec = params->exec, .process = params->process };
 
-	containers_exec(call->agent, &request, answer_to(call));
+	containers_exec(call->agent, &request, rpc_call_answer(call));
 }
 
 /* A number, or a name with or without SIG.  -1: neither. */
@@ -188,14 +183,14 @@ static void run_signal(struct rpc_call *call)
 		rpc_call_fail(call, &err);
 		return;
 	}
-	containers_signal(call->agent, params->id, params->exec, number, params->all, answer_to(call));
+	containers_signal(call->agent, params->id, params->exec, number, params->all, rpc_call_answer(call));
 }
 
 static void run_wait(struct rpc_call *call)
 {
 	const struct params_wait *params = call->params;
 
-	containers_wait(call->agent, params->id, params->exec, answer_to(call));
+	containers_wait(call->agent, params->id, params->exec, rpc_call_answer(call));
 }
 
 static void run_resize(struct rpc_call *call)
@@ -203,14 +198,14 @@ static void run_resize(struct rpc_call *call)
 	const struct params_resize *params = call->params;
 
 	containers_resize(call->agent, params->id, params->exec, (unsigned)params->width, (unsigned)params->height,
-			  answer_to(call));
+			  rpc_call_answer(call));
 }
 
 static void run_remove(struct rpc_call *call)
 {
 	const struct params_remove *params = call->params;
 
-	containers_remove(call->agent, params->id, params->force, answer_to(call));
+	containers_remove(call->agent, params->id, params->force, rpc_call_answer(call));
 }
 
 const struct rpc_method rpc_methods[] = {

@@ -4,24 +4,19 @@
 #include "rpc/params.h"
 #include "rpc/results.h"
 
-static struct completion answer_to(struct rpc_call *call)
-{
-	return (struct completion){ rpc_call_done, call };
-}
-
 void rpc_volumes_run_create(struct rpc_call *call)
 {
-	volumes_create(call->agent, call->params, answer_to(call));
+	volumes_create(call->agent, call->params, rpc_call_answer(call));
 }
 
 void rpc_volumes_run_stats(struct rpc_call *call)
 {
-	volumes_read_stats(call->agent, OBJECT_VOLUME, ((const struct params_id *)call->params)->id, answer_to(call));
+	volumes_read_stats(call->agent, OBJECT_VOLUME, ((const struct params_id *)call->params)->id, rpc_call_answer(call));
 }
 
 void rpc_volumes_run_scratch_stats(struct rpc_call *call)
 {
-	volumes_read_stats(call->agent, OBJECT_SCRATCH, ((const struct params_id *)call->params)->id, answer_to(call));
+	volumes_read_stats(call->agent, OBJECT_SCRATCH, ((const struct params_id *)call->params)->id, rpc_call_answer(call));
 }
 
 void rpc_volumes_encode_create(struct encode *e, const struct rpc_call *call, const void *result)

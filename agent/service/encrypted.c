@@ -310,10 +310,10 @@ static int find_object(struct agent *agent, const char *id, struct object **obje
 {
 	int result = objects_get(&agent->objects, OBJECT_VOLUME, id, "id", object, err);
 
+	if (result == 0)
+		result = objects_check_ready(*object, err);
 	if (result < 0)
 		return result;
-	if ((*object)->state != OBJECT_READY)
-		return error_set(err, ERROR_STATE, EAGAIN, "the volume %s is %s", id, objects_state_name((*object)->state));
 	if (strcmp(((const struct volume_object *)*object)->attached.type, ENCRYPTED_TYPE) != 0)
 		return error_field(err, "id", "the volume %s is not encrypted", id);
 	return 0;

@@ -222,9 +222,8 @@ static int use_volume(struct agent *agent, struct importing *importing, struct e
 {
 	int result = objects_get(&agent->objects, OBJECT_VOLUME, importing->request->volume, "volume", &importing->volume, err);
 
-	if (result == 0 && importing->volume->state != OBJECT_READY)
-		result = error_set(err, ERROR_STATE, EAGAIN, "the volume %s is %s", importing->volume->id,
-				   objects_state_name(importing->volume->state));
+	if (result == 0)
+		result = objects_check_ready(importing->volume, err);
 	if (result < 0)
 		importing->volume = NULL;
 	else

@@ -60,11 +60,20 @@ int objects_add(struct objects *objects, enum object_kind kind, const char *id, 
 	return 0;
 }
 
+int objects_check_ready(const struct object *object, struct error *err)
+{
+	if (object->state == OBJECT_READY)
+		return 0;
+	return error_set(err, ERROR_STATE, EAGAIN, "the %s %s is %s", objects_kind_name(object->kind), object->id,
+			 objects_state_name(object->state));
+}
+
 int objects_use(struct object *object, struct object *base, struct error *err)
 {
-	if (base->state != OBJECT_READY)
-		return error_set(err, ERROR_STATE, EAGAIN, "the %s %s is %s", objects_kind_name(base->kind), base->id,
-				 objects_state_name(base->state));
+	int result = objects_check_ready(base, err);
+
+	if (result < 0)
+		return result;
 	struct object **uses = realloc(object->uses, (object->use_count + 1) * sizeof(*uses));
 	if (!uses)
 		return error_set(err, ERROR_INTERNAL, ENOMEM, "%s %s", objects_kind_name(object->kind), object->id);

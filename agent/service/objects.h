@@ -54,6 +54,8 @@ struct object *objects_find(const struct objects *objects, enum object_kind kind
  */
 must_check int objects_add(struct objects *objects, enum object_kind kind, const char *id, size_t size, struct object **made,
 			   struct error *err);
+/* ERROR_STATE unless the object is ready. */
+must_check int objects_check_ready(const struct object *object, struct error *err);
 /* Makes `object` stand on `base`, which must be ready: ERROR_STATE if not. */
 must_check int objects_use(struct object *object, struct object *base, struct error *err);
 /* Does `object` stand on `base` already? */

@@ -70,11 +70,11 @@ static int find(struct agent *agent, const char *id, struct object **object, con
 {
 	int result = objects_get(&agent->objects, OBJECT_VOLUME, id, "id", object, err);
 
+	if (result == 0)
+		result = objects_check_ready(*object, err);
 	if (result < 0)
 		return result;
 	const char *type = ((const struct volume_object *)*object)->attached.type;
-	if ((*object)->state != OBJECT_READY)
-		return error_set(err, ERROR_STATE, EAGAIN, "the volume %s is %s", id, objects_state_name((*object)->state));
 	for (size_t i = 0; i < array_count(drivers); i++) {
 		if (strcmp(drivers[i].type, type) == 0) {
 			*driver = &drivers[i];

@@ -18,11 +18,10 @@
 
 static int check_ready(const struct object *object, const char *field, struct error *err)
 {
-	if (object->state == OBJECT_READY)
-		return 0;
-	int result = error_set(err, ERROR_STATE, EAGAIN, "the %s %s is %s", objects_kind_name(object->kind), object->id,
-			       objects_state_name(object->state));
-	snprintf(err->field, sizeof(err->field), "%s", field);
+	int result = objects_check_ready(object, err);
+
+	if (result < 0)
+		snprintf(err->field, sizeof(err->field), "%s", field);
 	return result;
 }
 

@@ -224,9 +224,8 @@ void volumes_read_stats(struct agent *agent, enum object_kind kind, const char *
 	int result = kind == OBJECT_SCRATCH ? storage_get_scratch(agent, id, "id", &object, &err)
 					    : objects_get(&agent->objects, kind, id, "id", &object, &err);
 
-	if (result == 0 && object->state != OBJECT_READY)
-		result = error_set(&err, ERROR_STATE, EAGAIN, "the %s %s is %s", objects_kind_name(kind), id,
-				   objects_state_name(object->state));
+	if (result == 0)
+		result = objects_check_ready(object, &err);
 	struct reading *reading = result == 0 ? malloc(sizeof(*reading)) : NULL;
 	if (result == 0 && !reading)
 		error_set(&err, ERROR_INTERNAL, ENOMEM, "volume.stats");
