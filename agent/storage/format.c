@@ -13,7 +13,6 @@
 
 #include "base/cleanup.h"
 #include "storage/grow.h"
-#include "storage/mkfs.h"
 #include "storage/sparse_copy.h"
 #include "sys/mounts.h"
 
@@ -23,11 +22,11 @@
  */
 #define OPTIONS "noinit_itable,inode_readahead_blks=0,errors=remount-ro"
 
-int format_ext4(const char *node, uint64_t size, bool lasting, struct steps *steps, struct error *err)
+int format_ext4(const char *node, uint64_t size, enum mkfs_use use, struct steps *steps, struct error *err)
 {
 	fd_auto image = -1;
 	uint64_t copied;
-	int result = mkfs_ext4(size, lasting, &image, err);
+	int result = mkfs_ext4(size, use, &image, err);
 
 	if (result < 0)
 		return result;

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/undo.h"
+#include "storage/mkfs.h"
 #include "sys/steps.h"
 
 /*
@@ -14,7 +15,7 @@
  */
 
 /* Makes one in memory (storage/mkfs.h) and copies its data extents to `node`, flushed.  ERROR_FORMAT. */
-must_check int format_ext4(const char *node, uint64_t size, bool lasting, struct steps *steps, struct error *err);
+must_check int format_ext4(const char *node, uint64_t size, enum mkfs_use use, struct steps *steps, struct error *err);
 
 /* Makes the directory `target` and mounts it there, nodev and nosuid.  Not lasting: without barriers.  ERROR_MOUNT. */
 must_check int format_mount(const char *node, const char *target, bool lasting, bool read_only, struct undo *undo,

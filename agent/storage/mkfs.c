@@ -16,8 +16,14 @@
 #define JOURNAL_LARGE      4096u
 #define JOURNAL_LARGE_FROM ((uint64_t)1 << 30)
 
+/* Up to here the tables of a layer's inodes are written. */
+#define LAYER_WRITTEN_MOST ((uint64_t)8 << 30)
+#define LAYER_INODES_MOST  ((uint64_t)128 * 1024)
+
 struct mkfs {
 	struct libraries lib;
+	enum mkfs_use use;
+	bool tables; /* the tables of inodes are written */
 	ext2_filsys fs;
 	struct error *err;
 };
@@ -36,14 +42,16 @@ static int check(struct mkfs *m, errcode_t code, const char *what)
  * inode that cannot be.  The tables take space for it, not bytes on the disk: an eighth of a small disk, a sixteenth of a middling
  * one, a sixty-fourth of a large one.  What lasts may grow, and keeps its share: never an eighth.
  */
-static uint32_t inodes(uint64_t size, bool lasting)
+static uint32_t inodes(const struct mkfs *m, uint64_t size)
 {
 	static const struct {
 		uint64_t bytes_per_inode, most;
 	} steps[] = { { 32768, 128 * 1024 }, { 65536, 1024 * 1024 }, { 262144, UINT32_MAX / 2 } };
 	uint64_t count = 0;
 
-	for (size_t i = lasting ? 1 : 0; i < array_count(steps); i++) {
+	if (m->tables)
+		return (uint32_t)(size / MKFS_LAYER_INODE < LAYER_INODES_MOST ? size / MKFS_LAYER_INODE : LAYER_INODES_MOST);
+	for (size_t i = m->use == MKFS_SCRATCH ? 0 : 1; i < array_count(steps); i++) {
 		uint64_t here = size / steps[i].bytes_per_inode;
 
 		if (here > steps[i].most)
@@ -54,13 +62,13 @@ static uint32_t inodes(uint64_t size, bool lasting)
 	return (uint32_t)count;
 }
 
-static void describe(const struct mkfs *m, uint64_t size, bool lasting, struct ext2_super_block *super)
+static void describe(const struct mkfs *m, uint64_t size, struct ext2_super_block *super)
 {
 	super->s_rev_level = EXT2_DYNAMIC_REV;
 	super->s_log_block_size = 2; /* 1024 << 2 */
 	super->s_log_cluster_size = 2;
-	super->s_inodes_count = inodes(size, lasting);
-	super->s_inode_size = MKFS_BLOCK;
+	super->s_inodes_count = inodes(m, size);
+	super->s_inode_size = m->tables ? 256 : MKFS_BLOCK;
 	super->s_log_groups_per_flex = 4;
 	super->s_desc_size = 64;
 	super->s_feature_compat = EXT2_FEATURE_COMPAT_EXT_ATTR | EXT2_FEATURE_COMPAT_DIR_INDEX;
@@ -74,7 +82,7 @@ static void describe(const struct mkfs *m, uint64_t size, bool lasting, struct e
 	 * growing would read the new groups' bitmaps, which were never written, to sum them up; below it every block is
 	 * authenticated anyway.
 	 */
-	if (lasting) {
+	if (m->use != MKFS_SCRATCH) {
 		super->s_feature_incompat |= EXT2_FEATURE_INCOMPAT_META_BG;
 		super->s_feature_ro_compat |= EXT4_FEATURE_RO_COMPAT_GDT_CSUM;
 	} else {
@@ -85,7 +93,7 @@ static void describe(const struct mkfs *m, uint64_t size, bool lasting, struct e
 	m->lib.ext2fs_blocks_count_set(super, size / MKFS_BLOCK);
 }
 
-static int initialize(struct mkfs *m, int image, uint64_t size, bool lasting)
+static int initialize(struct mkfs *m, int image, uint64_t size)
 {
 	struct ext2_super_block super;
 	uint8_t random[32];
@@ -99,7 +107,7 @@ static int initialize(struct mkfs *m, int image, uint64_t size, bool lasting)
 	if (text_format(path, sizeof(path), "/proc/self/fd/%d", image) < 0)
 		return error_set(m->err, ERROR_INTERNAL, EINVAL, "image path");
 	memset(&super, 0, sizeof(super));
-	describe(m, size, lasting, &super);
+	describe(m, size, &super);
 	int result =
 		check(m, m->lib.ext2fs_initialize(path, EXT2_FLAG_64BITS, &super, *unix_io, &m->fs), "lay out the file system");
 	if (result < 0)
@@ -162,13 +170,17 @@ static int write_zeros(struct mkfs *m, int image, blk64_t block)
 }
 
 /* Inodes that are reserved and not used count as taken: whoever checks the file system reads them. */
-static int clear_reserved_inodes(struct mkfs *m, int image)
+static int clear_inodes(struct mkfs *m, int image)
 {
-	blk64_t table = m->lib.ext2fs_inode_table_loc(m->fs, 0);
 	int result = 0;
 
-	for (ext2_ino_t inode = 1; inode < EXT2_FIRST_INODE(m->fs->super) && result == 0; inode++)
-		result = write_zeros(m, image, table + inode - 1);
+	for (dgrp_t group = 0; group < (m->tables ? m->fs->group_desc_count : 1) && result == 0; group++) {
+		blk64_t table = m->lib.ext2fs_inode_table_loc(m->fs, group);
+		blk_t blocks = m->tables ? m->fs->inode_blocks_per_group : EXT2_FIRST_INODE(m->fs->super) - 1;
+
+		for (blk_t i = 0; i < blocks && result == 0; i++)
+			result = write_zeros(m, image, table + i);
+	}
 	return result;
 }
 
@@ -211,9 +223,9 @@ static int add_journal(struct mkfs *m, int image, uint64_t size)
 	return result;
 }
 
-int mkfs_ext4(uint64_t size, bool lasting, int *image, struct error *err)
+int mkfs_ext4(uint64_t size, enum mkfs_use use, int *image, struct error *err)
 {
-	struct mkfs m = { .err = err };
+	struct mkfs m = { .use = use, .tables = use == MKFS_LAYER && size <= LAYER_WRITTEN_MOST, .err = err };
 	int result;
 
 	*image = -1;
@@ -225,14 +237,14 @@ int mkfs_ext4(uint64_t size, bool lasting, int *image, struct error *err)
 	fd_auto file = memfd_create("ext4", MFD_CLOEXEC);
 	if (file < 0 || ftruncate(file, (off_t)size) < 0)
 		return error_set(err, ERROR_FORMAT, errno, "image in memory");
-	result = initialize(&m, file, size, lasting);
+	result = initialize(&m, file, size);
 	if (result == 0)
 		result = place_metadata(&m);
 	if (result == 0)
-		result = clear_reserved_inodes(&m, file);
+		result = clear_inodes(&m, file);
 	if (result == 0)
 		result = make_root(&m);
-	if (result == 0 && lasting)
+	if (result == 0 && use != MKFS_SCRATCH)
 		result = add_journal(&m, file, size);
 	/* Descriptors that were placed by hand have the checksums of before. */
 	if (result == 0)

@@ -42,7 +42,7 @@ static int check_size(struct blockdev *disk, const struct scratch_plan *plan, st
 static int use_as_filesystem(const char *node, const char *target, uint64_t size, struct undo *undo, struct steps *steps,
 			     struct error *err)
 {
-	int result = format_ext4(node, size, false, steps, err);
+	int result = format_ext4(node, size, MKFS_SCRATCH, steps, err);
 
 	if (result < 0)
 		return error_step(err, "format the scratch disk");

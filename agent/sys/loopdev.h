@@ -11,4 +11,10 @@
  */
 must_check int loopdev_open(int file, char *node, struct error *err);
 
+/*
+ * The same for writing, of 4096-byte sectors and past the page cache: what lies above the device has a cache of its own.  The file
+ * system of `file` must allow O_DIRECT with such blocks, or the cache is used after all.
+ */
+must_check int loopdev_open_writable(int file, char *node, struct error *err);
+
 #endif

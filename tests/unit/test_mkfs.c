@@ -16,19 +16,19 @@
 #define GIB (1024 * MIB)
 #define TIB (1024 * GIB)
 
-static void make_kind(uint64_t size, bool lasting, int *image)
+static void make_kind(uint64_t size, enum mkfs_use use, int *image)
 {
 	struct error err = { 0 };
 	struct stat status;
 
-	assert_worked(mkfs_ext4(size, lasting, image, &err), &err);
+	assert_worked(mkfs_ext4(size, use, image, &err), &err);
 	assert_int_equal(fstat(*image, &status), 0);
 	assert_int_equal(status.st_size, size);
 }
 
 static void make(uint64_t size, int *image)
 {
-	make_kind(size, false, image);
+	make_kind(size, MKFS_SCRATCH, image);
 }
 
 /* Bytes in data extents: what sparse_copy would write. */
@@ -105,7 +105,7 @@ static void lasting_ones_are_clean_and_small(void **state)
 		fd_auto image = -1;
 		unsigned extents;
 
-		make_kind(rows[i].size, true, &image);
+		make_kind(rows[i].size, MKFS_LASTING, &image);
 		uint64_t data = data_bytes(image, &extents), journal = rows[i].size < GIB ? 4 * MIB : 16 * MIB;
 		/* Every block of the journal is there, and little else. */
 		check_row(data > journal && data <= rows[i].most, "%llu bytes: %llu of data", (unsigned long long)rows[i].size,
@@ -233,6 +233,55 @@ static void inodes_are_many_enough(void **state)
 	}
 }
 
+/* Bytes [from, to) are data of the image, all of them. */
+static bool all_written(int image, off_t from, off_t to)
+{
+	return lseek(image, from, SEEK_DATA) == from && lseek(image, from, SEEK_HOLE) >= to;
+}
+
+/* Small inodes may share a block, since each block of their tables is written and can be read. */
+static void of_a_layer_the_tables_are_written(void **state)
+{
+	static const struct {
+		uint64_t size, inodes, inode, data;
+	} rows[] = {
+		{ 20 * MIB, 2560, 256, 6 * MIB },
+		{ 128 * MIB, 16384, 256, 9 * MIB },
+		{ 700 * MIB + 12 * KIB, 89600, 256, 27 * MIB },
+		{ 3 * GIB, 128 * 1024, 256, 49 * MIB },
+		{ 8 * GIB, 128 * 1024, 256, 49 * MIB },
+		{ 9 * GIB, 144 * 1024, MKFS_BLOCK, 17 * MIB },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < array_count(rows); i++) {
+		unsigned char s[1024], groups[64 * 64];
+		fd_auto image = -1;
+		unsigned extents;
+
+		make_kind(rows[i].size, MKFS_LAYER, &image);
+		assert_int_equal(pread(image, s, sizeof(s), 1024), sizeof(s));
+		assert_int_equal(pread(image, groups, sizeof(groups), MKFS_BLOCK), sizeof(groups));
+		uint64_t have = s[0] | s[1] << 8 | s[2] << 16 | (uint64_t)s[3] << 24;
+		uint64_t per_group = s[0x28] | s[0x29] << 8 | s[0x2a] << 16 | (uint64_t)s[0x2b] << 24;
+		check_row(have * 100 > rows[i].inodes * 98 && have * 100 < rows[i].inodes * 104, "%llu bytes: %llu inodes",
+			  (unsigned long long)rows[i].size, (unsigned long long)have);
+		assert_int_equal(s[0x58] | s[0x59] << 8, rows[i].inode);
+		for (size_t group = 0; rows[i].inode == 256 && group < have / per_group && group < 64; group++) {
+			const unsigned char *g = groups + group * 64;
+			off_t at = (off_t)(g[0x8] | g[0x9] << 8 | g[0xa] << 16 | (uint64_t)g[0xb] << 24) * MKFS_BLOCK;
+
+			check_row(all_written(image, at, at + (off_t)(per_group * 256)), "%llu bytes: the table of group %zu",
+				  (unsigned long long)rows[i].size, group);
+		}
+		uint64_t data = data_bytes(image, &extents);
+		check_row(data <= rows[i].data, "%llu bytes: %llu of data", (unsigned long long)rows[i].size,
+			  (unsigned long long)data);
+		int code = check_clean(image);
+		check_row(code == 0, "%llu bytes: e2fsck -fn: %d", (unsigned long long)rows[i].size, code);
+	}
+}
+
 static void two_are_never_alike(void **state)
 {
 	unsigned char a[1024], b[1024];
@@ -261,7 +310,7 @@ static void sizes_that_are_refused(void **state)
 		struct error err = { 0 };
 		int image = 5;
 
-		assert_failed(mkfs_ext4(sizes[i], false, &image, &err), &err, ERROR_FORMAT, "");
+		assert_failed(mkfs_ext4(sizes[i], MKFS_SCRATCH, &image, &err), &err, ERROR_FORMAT, "");
 		assert_int_equal(image, -1);
 	}
 }
@@ -278,7 +327,7 @@ static void descriptors_are_not_lost(void **state)
 		fd_auto image = -1;
 
 		make(16 * MIB, &image);
-		(void)!mkfs_ext4(5, false, &after, &err);
+		(void)!mkfs_ext4(5, MKFS_SCRATCH, &after, &err);
 	}
 	after = dup(0);
 	close(after);
@@ -295,6 +344,7 @@ int main(void)
 		cmocka_unit_test(sixteen_terabytes),
 		cmocka_unit_test(inodes_fill_blocks),
 		cmocka_unit_test(inodes_are_many_enough),
+		cmocka_unit_test(of_a_layer_the_tables_are_written),
 		cmocka_unit_test(two_are_never_alike),
 		cmocka_unit_test(sizes_that_are_refused),
 		cmocka_unit_test(descriptors_are_not_lost),
