@@ -60,13 +60,14 @@ static unsigned remove_kind(struct stopping *stopping, enum object_kind kind)
 
 static void step(struct stopping *stopping)
 {
-	static const enum object_kind order[] = { OBJECT_CONTAINER, OBJECT_ROOTFS, OBJECT_TREE, OBJECT_SCRATCH, OBJECT_VOLUME };
+	static const enum object_kind order[] = { OBJECT_CONTAINER, OBJECT_ROOTFS,  OBJECT_TREE,
+						  OBJECT_IMAGE,     OBJECT_SCRATCH, OBJECT_VOLUME };
 
 	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
 		if (remove_kind(stopping, order[i]) > 0)
 			return; /* goes on when these have gone: at a removal, or at the next turn */
 		/* Stores of layers keep the scratches and volumes that they lie on; what is finished in them stays on the disk. */
-		if (order[i] == OBJECT_TREE && stores_forget(stopping->agent) > 0)
+		if (order[i] == OBJECT_IMAGE && stores_forget(stopping->agent) > 0)
 			return;
 	}
 	if (stopping->removing == 0)

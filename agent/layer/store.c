@@ -64,8 +64,10 @@ static int flush_directory(const struct store *store, const char *path, struct e
 
 /* ---- the facts of a layer ---- */
 
+static const char *const places[STORE_PLACES] = { [STORE_PLAIN] = "plain", [STORE_IMAGE] = "image", [STORE_DISK] = "disk" };
+
 struct facts {
-	const char *id, *parent, *digest, *diff_id;
+	const char *id, *parent, *digest, *diff_id, *place, *identity;
 	bool writable;
 	uint64_t tar_bytes, size, files;
 };
@@ -78,15 +80,30 @@ static const struct decode_field fields[] = {
 	{ FIELD("writable", DECODE_BOOL, writable) },
 	{ FIELD("digest", DECODE_STRING, digest), .max = DIGEST_TEXT, .check = digest_check },
 	{ FIELD("diff_id", DECODE_STRING, diff_id), .max = DIGEST_TEXT, .check = digest_check },
+	{ FIELD("place", DECODE_STRING, place), .max = 16 },
+	{ FIELD("identity", DECODE_STRING, identity), .max = 64 },
 	{ FIELD("tar_bytes", DECODE_UINT, tar_bytes), .max = INT64_MAX },
 	{ FIELD("size", DECODE_UINT, size), .max = INT64_MAX },
 	{ FIELD("files", DECODE_UINT, files), .max = INT64_MAX },
 };
 static const struct decode_schema schema = { fields, array_count(fields), sizeof(struct facts), NULL };
 
+static int take_place(const struct facts *facts, struct store_layer *layer, struct error *err)
+{
+	if (!facts->place)
+		return 0;
+	while (layer->place < STORE_PLACES && strcmp(places[layer->place], facts->place) != 0)
+		layer->place++;
+	if (layer->place == STORE_PLACES || layer->place == STORE_PLAIN)
+		return error_field(err, "place", "%.32s is none", facts->place);
+	if (!facts->identity || text_from_hex(facts->identity, layer->identity, sizeof(layer->identity)) != sizeof(layer->identity))
+		return error_field(err, "identity", "must be 64 hex digits");
+	return 0;
+}
+
 static int take_facts(const struct facts *facts, struct store_layer *layer, struct error *err)
 {
-	int result = 0;
+	int result = take_place(facts, layer, err);
 
 	snprintf(layer->id, sizeof(layer->id), "%s", facts->id);
 	snprintf(layer->parent, sizeof(layer->parent), "%s", facts->parent ? facts->parent : "");
@@ -95,7 +112,7 @@ static int take_facts(const struct facts *facts, struct store_layer *layer, stru
 	layer->tar_bytes = facts->tar_bytes;
 	layer->size = facts->size;
 	layer->files = facts->files;
-	if (layer->imported)
+	if (result == 0 && layer->imported)
 		result = digest_parse(facts->digest, layer->digest, err);
 	return result == 0 && layer->imported ? digest_parse(facts->diff_id, layer->diff_id, err) : result;
 }
@@ -131,13 +148,18 @@ static int read_facts(const struct store *store, uint64_t number, struct store_l
 
 static void encode_facts(struct encode *e, const struct store_layer *layer)
 {
-	char text[DIGEST_TEXT];
+	char text[DIGEST_TEXT], identity[2 * sizeof(layer->identity) + 1];
 
 	encode_open(e, NULL, '{');
 	encode_string(e, "id", layer->id);
 	if (layer->parent[0])
 		encode_string(e, "parent", layer->parent);
 	encode_bool(e, "writable", layer->writable);
+	if (layer->place != STORE_PLAIN) {
+		text_to_hex(layer->identity, sizeof(layer->identity), identity);
+		encode_string(e, "place", places[layer->place]);
+		encode_string(e, "identity", identity);
+	}
 	if (layer->imported) {
 		digest_format(layer->digest, text);
 		encode_string(e, "digest", text);

@@ -18,6 +18,7 @@
  *     tree/      its own files, in overlayfs' form (layer/whiteout.h)
  *     layer.json its facts
  *     work/      overlayfs' own, while the layer is written to
+ *     image      in place of both, if the layer has a key of its own and no disk (layer/image.h)
  *   new-N/       one that is being made: becomes N by one rename, or goes away when the store is opened again
  *   gone-N/      one that was removed: goes away then too
  *   empty/       nothing, for overlayfs: it does not stack one layer on none
@@ -34,12 +35,22 @@ struct store {
 	bool lasting;              /* the file system outlives the VM: what is answered as done is on the disk */
 };
 
+/* Where a layer's files lie. */
+enum store_place {
+	STORE_PLAIN, /* in the store's directory */
+	STORE_IMAGE, /* in an image beside layer.json */
+	STORE_DISK,  /* on a disk of its own */
+	STORE_PLACES
+};
+
 /* The facts of a layer. */
 struct store_layer {
 	char id[COFFER_ID_MAX + 1], parent[COFFER_ID_MAX + 1]; /* "": none */
 	uint64_t number;
 	bool writable; /* of the kind that a container writes to: never a parent */
-	bool imported; /* the rest is known */
+	enum store_place place;
+	uint8_t identity[32]; /* STORE_IMAGE, STORE_DISK: of its encrypted volume (storage/encrypted.h) */
+	bool imported;        /* the rest is known */
 	uint8_t digest[DIGEST_SIZE], diff_id[DIGEST_SIZE];
 	uint64_t tar_bytes, size, files;
 };

@@ -69,8 +69,7 @@ void rpc_encrypted_encode_volume(struct encode *e, const struct rpc_call *call, 
 	encode_string(e, "fs_type", made->attached.fs_type);
 	encode_uint(e, "size", made->attached.size);
 	encode_string(e, "header_sha256", made->header_sha256);
-	/* Whoever carried the request has seen the key. */
-	encode_string(e, "key_from", "request");
+	encode_string(e, "key_from", keys_source(&((const struct params_encrypted *)call->params)->key));
 	encode_uint(e, "written", steps_written(&made->steps));
 	rpc_results_steps(e, &made->steps);
 }
@@ -79,9 +78,8 @@ void rpc_encrypted_encode_change(struct encode *e, const struct rpc_call *call, 
 {
 	const struct encrypted_result *made = result;
 
-	(void)call;
 	encode_string(e, "header_sha256", made->header_sha256);
-	encode_string(e, "key_from", "request");
+	encode_string(e, "key_from", keys_source(&((const struct params_change_key *)call->params)->new_key));
 }
 
 void rpc_encrypted_encode_growth(struct encode *e, const struct rpc_call *call, const void *result)

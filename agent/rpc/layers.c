@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "rpc/layer_images.h"
 #include "rpc/params.h"
 #include "rpc/results.h"
 #include "service/exports.h"
@@ -35,6 +36,11 @@
 	{                                                                                                                          \
 		fields, array_count(fields), sizeof(struct type), check                                                            \
 	}
+
+static unsigned or_else(uint64_t asked, unsigned usual)
+{
+	return asked ? (unsigned)asked : usual;
+}
 
 static const char *id_of(const struct rpc_call *call)
 {
@@ -117,23 +123,55 @@ void rpc_layers_encode_status(struct encode *e, const struct rpc_call *call, con
 
 /* ---- layers ---- */
 
-static const struct decode_field create_fields[] = {
-	ID(layers_create, "id", id, DECODE_REQUIRED),
-	ID(layers_create, "store", store, DECODE_REQUIRED),
-	ID(layers_create, "parent", parent, 0),
-	{ FIELD(layers_create, "writable", DECODE_BOOL, writable) },
+struct params_create {
+	const char *id, *store, *parent;
+	bool writable, has_key, has_image;
+	struct key_request key;
+	struct params_image image;
+	struct image_plan plan;
+	struct layers_create request;
 };
-const struct decode_schema rpc_layers_create_schema = SCHEMA(create_fields, layers_create, NULL);
+
+static int check_create(const void *object, struct error *err)
+{
+	const struct params_create *params = object;
+
+	return rpc_layer_images_check(params->has_key, params->has_image, err);
+}
+
+static const struct decode_field create_fields[] = {
+	ID(params_create, "id", id, DECODE_REQUIRED),
+	ID(params_create, "store", store, DECODE_REQUIRED),
+	ID(params_create, "parent", parent, 0),
+	{ FIELD(params_create, "writable", DECODE_BOOL, writable) },
+	RPC_LAYER_IMAGE(params_create),
+};
+const struct decode_schema rpc_layers_create_schema = SCHEMA(create_fields, params_create, check_create);
 
 void rpc_layers_run_create(struct rpc_call *call)
 {
-	layers_create(call->agent, call->params, rpc_call_answer(call));
+	struct params_create *params = call->params;
+
+	rpc_layer_images_plan(&params->image, &params->key, &params->plan);
+	params->request = (struct layers_create){
+		.id = params->id,
+		.store = params->store,
+		.parent = params->parent,
+		.writable = params->writable,
+		.image = params->has_image ? &params->plan : NULL,
+	};
+	layers_create(call->agent, &params->request, rpc_call_answer(call));
 }
 
 void rpc_layers_encode_create(struct encode *e, const struct rpc_call *call, const void *result)
 {
-	encode_string(e, "id", ((const struct layers_create *)call->params)->id);
-	rpc_results_steps(e, &((const struct layers_made *)result)->steps);
+	const struct params_create *params = call->params;
+	const struct layers_made *made = result;
+
+	encode_string(e, "id", params->id);
+	if (params->has_image)
+		rpc_layer_images_encode(e, &params->plan, &made->image);
+	rpc_results_steps(e, &made->steps);
 }
 
 void rpc_layers_run_get(struct rpc_call *call)
@@ -207,6 +245,8 @@ static void encode_layer(struct encode *e, const struct agent *agent, const stru
 	encode_bool(e, "writable", layer->facts.writable && stores_children(agent, layer) == 0);
 	encode_uint(e, "children", stores_children(agent, layer));
 	encode_uint(e, "gets", tree ? ((const struct tree_object *)tree)->gets : 0);
+	encode_bool(e, "encrypted", layer->facts.place != STORE_PLAIN);
+	encode_bool(e, "locked", layer->facts.place != STORE_PLAIN && !images_find(agent, layer));
 	if (layer->facts.imported)
 		encode_facts(e, &layer->facts);
 }
@@ -254,7 +294,10 @@ static void encode_member(struct encode *e, const char *key, const struct layer_
 {
 	char path[STORE_PATH_MAX + 64];
 
-	snprintf(path, sizeof(path), "%s/%" PRIu64 "/%s", layer->store->store.path, layer->facts.number, name);
+	if (layer->facts.place == STORE_PLAIN)
+		snprintf(path, sizeof(path), "%s/%" PRIu64 "/%s", layer->store->store.path, layer->facts.number, name);
+	else
+		snprintf(path, sizeof(path), IMAGES_DIRECTORY "/%s/%s", layer->object.id, name);
 	encode_string(e, key, path);
 }
 
@@ -314,7 +357,10 @@ static const struct decode_schema range_schema = SCHEMA(range_fields, params_ran
 struct params_import {
 	const char *id, *store, *parent, *digest, *diff_id, *volume, *path;
 	struct decode_list uids, gids;
-	bool devices;
+	bool devices, has_key, has_image;
+	struct key_request key;
+	struct params_image image;
+	struct image_plan plan;
 	uint64_t bytes, files, open_ms, timeout_ms;
 	struct imports_request request;
 };
@@ -325,7 +371,9 @@ static int check_import(const void *object, struct error *err)
 
 	if (!params->volume != !params->path)
 		return error_field(err, params->volume ? "path" : "volume", "is required: an archive is a path in a volume");
-	return 0;
+	if (params->image.existing)
+		return error_field(err, "image.existing", "goes with layer.create");
+	return rpc_layer_images_check(params->has_key, params->has_image, err);
 }
 
 static const struct decode_field import_fields[] = {
@@ -339,6 +387,7 @@ static const struct decode_field import_fields[] = {
 	RANGES(params_import, "uids", uids),
 	RANGES(params_import, "gids", gids),
 	{ FIELD(params_import, "devices", DECODE_BOOL, devices) },
+	RPC_LAYER_IMAGE(params_import),
 	{ FIELD(params_import, "max_bytes", DECODE_UINT, bytes), .min = 1, .max = INT64_MAX },
 	{ FIELD(params_import, "max_files", DECODE_UINT, files), .min = 1, .max = INT64_MAX },
 	{ FIELD(params_import, "open_ms", DECODE_UINT, open_ms), .min = 1, .max = TIMEOUT_MS },
@@ -370,11 +419,6 @@ static struct export_map *export_maps(struct rpc_call *call, const struct decode
 	return maps;
 }
 
-static unsigned or_else(uint64_t asked, unsigned usual)
-{
-	return asked ? (unsigned)asked : usual;
-}
-
 static void refuse_without_memory(struct rpc_call *call)
 {
 	struct error err;
@@ -387,8 +431,12 @@ void rpc_layers_run_import(struct rpc_call *call)
 {
 	struct params_import *params = call->params;
 
+	rpc_layer_images_plan(&params->image, &params->key, &params->plan);
 	params->request = (struct imports_request){
-		.layer = { .id = params->id, .store = params->store, .parent = params->parent },
+		.layer = { .id = params->id,
+			   .store = params->store,
+			   .parent = params->parent,
+			   .image = params->has_image ? &params->plan : NULL },
 		.digest = params->digest,
 		.diff_id = params->diff_id,
 		.volume = params->volume,
@@ -411,10 +459,13 @@ void rpc_layers_run_import(struct rpc_call *call)
 
 void rpc_layers_encode_import(struct encode *e, const struct rpc_call *call, const void *result)
 {
+	const struct params_import *params = call->params;
 	const struct imports_made *made = result;
 
-	encode_string(e, "id", ((const struct params_import *)call->params)->id);
+	encode_string(e, "id", params->id);
 	encode_facts(e, &made->facts);
+	if (params->has_image)
+		rpc_layer_images_encode(e, &params->plan, &made->image);
 	encode_uint(e, "stream_bytes", made->stream_bytes);
 	rpc_results_steps(e, &made->steps);
 }

@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "rpc/call.h"
 #include "rpc/encrypted.h"
+#include "rpc/layer_images.h"
 #include "rpc/layers.h"
 #include "rpc/life.h"
 #include "rpc/params.h"
@@ -228,6 +229,8 @@ const struct rpc_method rpc_methods[] = {
 	{ "layer.close", &rpc_layers_store_schema, rpc_layers_run_close, NULL, false },
 	{ "layer.status", &rpc_layers_store_schema, rpc_layers_run_status, rpc_layers_encode_status, true },
 	{ "layer.create", &rpc_layers_create_schema, rpc_layers_run_create, rpc_layers_encode_create, false },
+	{ "layer.unlock", &rpc_layers_unlock_schema, rpc_layers_run_unlock, rpc_layers_encode_unlock, false },
+	{ "layer.lock", &params_id, rpc_layers_run_lock, NULL, false },
 	{ "layer.import", &rpc_layers_import_schema, rpc_layers_run_import, rpc_layers_encode_import, false },
 	{ "layer.export", &rpc_layers_export_schema, rpc_layers_run_export, rpc_layers_encode_export, false },
 	{ "layer.changes", &rpc_layers_export_schema, rpc_layers_run_changes, rpc_layers_encode_changes, false },

@@ -63,8 +63,8 @@ static int check_device(const void *object, struct error *err)
 	return device_ways_read(object, &wanted, err);
 }
 
-static const struct decode_schema device_schema = { device_fields, array_count(device_fields), sizeof(struct blockdev_name),
-						    check_device };
+const struct decode_schema params_device = { device_fields, array_count(device_fields), sizeof(struct blockdev_name),
+					     check_device };
 
 static int check_use(const char *string, struct error *err)
 {
@@ -91,7 +91,7 @@ static int check_scratch(const void *object, struct error *err)
 
 static const struct decode_field scratch_fields[] = {
 	ID(params_scratch, "id", id),
-	{ FIELD(params_scratch, "device", DECODE_OBJECT, device), .flags = DECODE_REQUIRED, .schema = &device_schema },
+	{ FIELD(params_scratch, "device", DECODE_OBJECT, device), .flags = DECODE_REQUIRED, .schema = &params_device },
 	{ FIELD(params_scratch, "use", DECODE_STRING, use), .flags = DECODE_NONZERO, .max = 16, .check = check_use },
 	{ FIELD(params_scratch, "cipher", DECODE_STRING, cipher), .flags = DECODE_NONZERO, .max = 32, .check = check_cipher },
 	{ FIELD(params_scratch, "size", DECODE_UINT, size), .min = INTEGRITY_SMALLEST, .max = INTEGRITY_LARGEST },
@@ -102,26 +102,58 @@ const struct decode_schema params_scratch = { scratch_fields, array_count(scratc
 
 /* ---- encrypted volumes ---- */
 
+static const struct decode_field key_file_fields[] = {
+	ID(key_file, "volume", volume),
+	{ FIELD(key_file, "path", DECODE_STRING, path), .flags = DECODE_REQUIRED | DECODE_NONZERO, .max = COFFER_PATH_MAX },
+	{ FIELD(key_file, "passphrase", DECODE_BOOL, passphrase) },
+};
+static const struct decode_schema key_file_schema = SCHEMA(key_file_fields, key_file);
+
+static int check_key_service(const void *object, struct error *err)
+{
+	const struct key_service_request *service = object;
+
+	if (!service->unix_path == !service->port)
+		return error_field(err, "port", "exactly one of port and unix is needed");
+	return service->unix_path && service->cid ? error_field(err, "cid", "goes with a port") : 0;
+}
+
+static const struct decode_field key_service_fields[] = {
+	{ FIELD(key_service_request, "key_id", DECODE_STRING, id), .flags = DECODE_REQUIRED | DECODE_NONZERO, .max = 256 },
+	{ FIELD(key_service_request, "unix", DECODE_STRING, unix_path), .flags = DECODE_NONZERO, .max = 107,
+	  .check = decode_check_absolute },
+	{ FIELD(key_service_request, "cid", DECODE_UINT, cid), .min = 1, .max = UINT32_MAX - 1 },
+	{ FIELD(key_service_request, "port", DECODE_UINT, port), .min = 1, .max = UINT32_MAX - 1 },
+	{ FIELD(key_service_request, "attempts", DECODE_UINT, attempts), .min = 1, .max = KEY_SERVICE_ATTEMPTS },
+};
+static const struct decode_schema key_service_schema = { key_service_fields, array_count(key_service_fields),
+							 sizeof(struct key_service_request), check_key_service };
+
 /* Nothing of the value goes into an error. */
 static int check_key(const void *object, struct error *err)
 {
-	const struct encrypted_key *key = object;
+	const struct key_request *key = object;
+	int ways = (key->passphrase != NULL) + (key->raw != NULL) + key->has_file + key->has_service;
 
-	return !key->passphrase == !key->raw ? error_field(err, "", "exactly one of passphrase and raw is needed") : 0;
+	return ways != 1 ? error_field(err, "", "exactly one of passphrase, raw, file and service is needed") : 0;
 }
 
 static const struct decode_field key_fields[] = {
-	{ FIELD(encrypted_key, "passphrase", DECODE_STRING, passphrase), .flags = DECODE_NONZERO, .max = COFFER_PASSPHRASE_MAX },
-	{ FIELD(encrypted_key, "raw", DECODE_STRING, raw), .flags = DECODE_NONZERO, .max = 88 },
+	{ FIELD(key_request, "passphrase", DECODE_STRING, passphrase), .flags = DECODE_NONZERO, .max = COFFER_PASSPHRASE_MAX },
+	{ FIELD(key_request, "raw", DECODE_STRING, raw), .flags = DECODE_NONZERO, .max = 88 },
+	{ FIELD(key_request, "file", DECODE_OBJECT, file), .present = offsetof(struct key_request, has_file),
+	  .schema = &key_file_schema },
+	{ FIELD(key_request, "service", DECODE_OBJECT, service), .present = offsetof(struct key_request, has_service),
+	  .schema = &key_service_schema },
 };
-static const struct decode_schema key_schema = { key_fields, array_count(key_fields), sizeof(struct encrypted_key), check_key };
+const struct decode_schema params_key = { key_fields, array_count(key_fields), sizeof(struct key_request), check_key };
 
 static int check_ext4(const char *string, struct error *err)
 {
 	return strcmp(string, "ext4") == 0 ? 0 : error_field(err, "", "only ext4 is made");
 }
 
-static int check_sum(const char *string, struct error *err)
+int params_check_sum(const char *string, struct error *err)
 {
 	return strspn(string, "0123456789abcdef") == 64 && string[64] == '\0' ? 0
 									      : error_field(err, "", "64 hex digits in lower case");
@@ -129,11 +161,11 @@ static int check_sum(const char *string, struct error *err)
 
 #define KEY(type, key, member)                                                                                                     \
 	{                                                                                                                          \
-		FIELD(type, key, DECODE_OBJECT, member), .flags = DECODE_REQUIRED, .schema = &key_schema                           \
+		FIELD(type, key, DECODE_OBJECT, member), .flags = DECODE_REQUIRED, .schema = &params_key                           \
 	}
 #define DEVICE(type)                                                                                                               \
 	{                                                                                                                          \
-		FIELD(type, "device", DECODE_OBJECT, device), .flags = DECODE_REQUIRED, .schema = &device_schema                   \
+		FIELD(type, "device", DECODE_OBJECT, device), .flags = DECODE_REQUIRED, .schema = &params_device                   \
 	}
 #define TIMEOUT(type)                                                                                                              \
 	{                                                                                                                          \
@@ -155,7 +187,7 @@ static const struct decode_field encrypted_open_fields[] = {
 	DEVICE(params_encrypted),
 	KEY(params_encrypted, "key", key),
 	{ FIELD(params_encrypted, "header_sha256", DECODE_STRING, header_sha256), .flags = DECODE_NONZERO, .max = 64,
-	  .check = check_sum },
+	  .check = params_check_sum },
 	{ FIELD(params_encrypted, "read_only", DECODE_BOOL, read_only) },
 	TIMEOUT(params_encrypted),
 };
@@ -165,7 +197,7 @@ static const struct decode_field change_key_fields[] = {
 	{ FIELD(params_change_key, "id", DECODE_STRING, id), .flags = DECODE_NONZERO, .max = COFFER_ID_MAX,
 	  .check = decode_check_id },
 	{ FIELD(params_change_key, "device", DECODE_OBJECT, device), .present = offsetof(struct params_change_key, has_device),
-	  .schema = &device_schema },
+	  .schema = &params_device },
 	KEY(params_change_key, "key", key),
 	KEY(params_change_key, "new_key", new_key),
 	TIMEOUT(params_change_key),
@@ -183,7 +215,7 @@ const struct decode_schema params_change_key = { change_key_fields, array_count(
 
 static const struct decode_field volume_resize_fields[] = {
 	ID(params_volume_resize, "id", id),
-	{ FIELD(params_volume_resize, "key", DECODE_OBJECT, key), .schema = &key_schema },
+	{ FIELD(params_volume_resize, "key", DECODE_OBJECT, key), .schema = &params_key },
 };
 const struct decode_schema params_volume_resize = SCHEMA(volume_resize_fields, params_volume_resize);
 

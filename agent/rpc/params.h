@@ -39,7 +39,7 @@ struct params_scratch {
 struct params_encrypted {
 	const char *id, *fs_type, *header_sha256;
 	struct blockdev_name device;
-	struct encrypted_key key;
+	struct key_request key;
 	uint64_t timeout_ms;
 	bool force, read_only;
 	struct encrypted_request request;
@@ -49,14 +49,14 @@ struct params_change_key {
 	const char *id;
 	struct blockdev_name device;
 	bool has_device;
-	struct encrypted_key key, new_key;
+	struct key_request key, new_key;
 	uint64_t timeout_ms;
 	struct encrypted_change request;
 };
 
 struct params_volume_resize {
 	const char *id;
-	struct encrypted_key key;
+	struct key_request key;
 	struct resize_request request;
 };
 
@@ -97,7 +97,10 @@ struct params_fault {
 
 extern const struct decode_schema params_none, params_shutdown, params_id, params_volume, params_scratch, params_rootfs,
 	params_container, params_sandbox, params_exec, params_signal, params_wait, params_resize, params_remove, params_fault,
-	params_encrypted_create, params_encrypted_open, params_change_key, params_volume_resize,
-	params_volume_create; /* the last one: of struct volumes_create itself */
+	params_encrypted_create, params_encrypted_open, params_change_key, params_volume_resize;
+/* A header_sha256. */
+int params_check_sum(const char *string, struct error *err);
+/* Of struct volumes_create, struct key_request and struct blockdev_name. */
+extern const struct decode_schema params_volume_create, params_key, params_device;
 
 #endif

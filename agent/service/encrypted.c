@@ -17,44 +17,7 @@
 #include "storage/encrypted.h"
 #include "sys/paths.h"
 
-#define RAW_LEAST 32
-#define DISK      __attribute__((cleanup(blockdev_close))) struct blockdev
-
-_Static_assert(LUKS_KEY_MAX == COFFER_PASSPHRASE_MAX, "what may be said fits");
-
-/* ---- keys ---- */
-
-static void wipe_key(struct luks_key *key)
-{
-	secret_wipe(&key->secret);
-}
-
-#define KEY __attribute__((cleanup(wipe_key))) struct luks_key
-
-/* In a worker: from the request's text into locked memory. */
-static int take_key(const struct encrypted_key *said, const char *field, struct luks_key *key, struct error *err)
-{
-	int result = secret_new(&key->secret, LUKS_KEY_MAX, err);
-
-	if (result < 0)
-		return result;
-	key->raw = said->raw != NULL;
-	if (key->raw) {
-		long size = text_from_base64(said->raw, strlen(said->raw), key->secret.bytes, 64);
-
-		if (size < RAW_LEAST) {
-			error_field(err, "raw", "must be 32 to 64 bytes in base64");
-			return error_within(err, field);
-		}
-		key->secret.size = (size_t)size;
-		return 0;
-	}
-	key->secret.size = strlen(said->passphrase);
-	if (key->secret.size > LUKS_KEY_MAX)
-		return error_set(err, ERROR_INTERNAL, EMSGSIZE, "a passphrase");
-	memcpy(key->secret.bytes, said->passphrase, key->secret.size);
-	return 0;
-}
+#define DISK __attribute__((cleanup(blockdev_close))) struct blockdev
 
 /* ---- names ---- */
 
@@ -90,9 +53,9 @@ static int make_work(struct worker *worker, const struct encrypted_request *requ
 {
 	struct encrypted_volume volume = { 0 };
 	DISK disk = { .fd = -1 };
-	KEY key = { 0 };
+	auto_key key = { 0 };
 	struct names names;
-	int result = take_key(&request->key, "key", &key, err);
+	int result = keys_take(&request->key, "key", &key, err);
 
 	if (result < 0)
 		return error_step(err, "read the request");
@@ -103,13 +66,16 @@ static int make_work(struct worker *worker, const struct encrypted_request *requ
 		result = find_disk(&request->device, request->timeout_ms, worker, &disk, err);
 	if (result < 0)
 		return result;
-	const struct encrypted_place place = {
-		.name = names.mapping, .target = names.target, .disk = &disk, .undo = &worker->undo, .steps = &worker->steps
-	};
+	const struct encrypted_place place = { .name = names.mapping,
+					       .target = names.target,
+					       .disk = &disk,
+					       .use = MKFS_LASTING,
+					       .undo = &worker->undo,
+					       .steps = &worker->steps };
 	if (create)
 		result = encrypted_create(&place, &key, request->force, &volume, err);
 	else
-		result = encrypted_open(&place, &key, request->header_sha256, request->read_only, &volume, err);
+		result = encrypted_open(&place, &key, request->header_sha256, NULL, request->read_only, &volume, err);
 	if (result < 0)
 		return result;
 	snprintf(answer->attached.type, sizeof(answer->attached.type), ENCRYPTED_TYPE);
@@ -162,24 +128,41 @@ static const struct operation_kind open_kind = {
 	.apply = apply,
 };
 
+static void made(void *context, const struct error *error, const void *result)
+{
+	struct encrypted_request *request = context;
+
+	keys_release(&request->key);
+	request->completion.done(request->completion.context, error, result);
+}
+
 static void start(struct agent *agent, const struct operation_kind *kind, struct encrypted_request *request,
 		  struct completion completion)
 {
 	struct operation_start begin = {
-		.kind = kind, .request = request, .wait_ms = request->timeout_ms, .completion = completion
+		.kind = kind,
+		.request = request,
+		.wait_ms = request->timeout_ms + keys_wait_ms(&request->key),
+		.completion = { made, request },
 	};
 	struct error err;
 	int result = volume_check_device(&request->device, &err);
 
+	request->completion = completion;
 	if (result < 0)
 		error_within(&err, "device");
 	else
+		result = keys_hold(agent, &request->key, "key", &err);
+	if (result == 0)
 		result = objects_add(&agent->objects, OBJECT_VOLUME, request->id, sizeof(struct encrypted_object), &begin.object,
 				     &err);
-	if (result < 0)
+	if (result < 0) {
+		keys_release(&request->key);
 		completion_fail(&completion, &err);
-	else
-		operation_create(agent, &begin);
+		return;
+	}
+	((struct volume_object *)begin.object)->authentic = true;
+	operation_create(agent, &begin);
 }
 
 void encrypted_volume_create(struct agent *agent, struct encrypted_request *request, struct completion completion)
@@ -227,19 +210,19 @@ static int open_again(const struct object *object, struct blockdev *disk, struct
 	return 0;
 }
 
-int encrypted_volume_grow(const struct object *object, const struct encrypted_key *said, struct worker *worker,
+int encrypted_volume_grow(const struct object *object, const struct key_request *said, struct worker *worker,
 			  struct encrypted_growth *growth, struct error *err)
 {
 	const struct encrypted_object *encrypted = (const struct encrypted_object *)object;
 	DISK disk = { .fd = -1 };
 	struct names names;
-	KEY key = { 0 };
+	auto_key key = { 0 };
 
-	if (!said->passphrase && !said->raw) {
+	if (!keys_given(said)) {
 		error_field(err, "key", "is required: of an encrypted volume none is kept");
 		return error_step(err, "read the request");
 	}
-	int result = take_key(said, "key", &key, err);
+	int result = keys_take(said, "key", &key, err);
 	if (result < 0)
 		return error_step(err, "read the request");
 	result = make_names(object->id, &names, err);
@@ -270,12 +253,12 @@ static int change_work(struct worker *worker, void *context, void *result, struc
 	struct encrypted_result *answer = result;
 	struct encrypted_volume volume = { 0 };
 	DISK disk = { .fd = -1 };
-	KEY key = { 0 };
-	KEY new_key = { 0 };
-	int outcome = take_key(&request->key, "key", &key, err);
+	auto_key key = { 0 };
+	auto_key new_key = { 0 };
+	int outcome = keys_take(&request->key, "key", &key, err);
 
 	if (outcome == 0)
-		outcome = take_key(&request->new_key, "new_key", &new_key, err);
+		outcome = keys_take(&request->new_key, "new_key", &new_key, err);
 	if (outcome < 0)
 		return error_step(err, "read the request");
 	if (object)
@@ -303,6 +286,8 @@ static void changed(void *context, const struct error *error, const void *result
 
 	if (changing->object)
 		changing->object->users--;
+	keys_release(&changing->request->key);
+	keys_release(&changing->request->new_key);
 	changing->completion.done(changing->completion.context, error, result);
 }
 
@@ -332,10 +317,16 @@ void encrypted_volume_change_key(struct agent *agent, struct encrypted_change *r
 		if (result < 0)
 			error_within(&err, "device");
 	}
+	if (result == 0)
+		result = keys_hold(agent, &request->key, "key", &err);
+	if (result == 0)
+		result = keys_hold(agent, &request->new_key, "new_key", &err);
 	struct changing *changing = result == 0 ? malloc(sizeof(*changing)) : NULL;
 	if (result == 0 && !changing)
 		result = error_set(&err, ERROR_INTERNAL, ENOMEM, "encrypted.change_key");
 	if (result < 0 || !changing) {
+		keys_release(&request->key);
+		keys_release(&request->new_key);
 		completion_fail(&completion, &err);
 		return;
 	}
@@ -347,7 +338,7 @@ void encrypted_volume_change_key(struct agent *agent, struct encrypted_change *r
 		.kind = &change_kind,
 		.object = object,
 		.request = changing,
-		.wait_ms = object ? 0 : request->timeout_ms,
+		.wait_ms = (object ? 0 : request->timeout_ms) + keys_wait_ms(&request->key) + keys_wait_ms(&request->new_key),
 		.completion = { changed, changing },
 	};
 	operation_visit(agent, &begin);

@@ -2,20 +2,15 @@
 #ifndef SERVICE_ENCRYPTED_H
 #define SERVICE_ENCRYPTED_H
 
+#include "service/keys.h"
 #include "service/storage.h"
 
 /*
  * Encrypted volumes that outlive the VM.  They are objects of kind OBJECT_VOLUME and of type "encrypted": volume.list shows them
- * and volume.detach closes them.  The key comes with the request, so whoever carries the request is trusted with it.
+ * and volume.detach closes them.  A key that comes with the request is seen by whoever carries the request (service/keys.h).
  */
 
 #define ENCRYPTED_TYPE "encrypted"
-
-/* As a request says it: exactly one of the two is set. */
-struct encrypted_key {
-	const char *passphrase;
-	const char *raw; /* base64 of 32 to 64 bytes */
-};
 
 struct encrypted_object {
 	struct volume_object volume;
@@ -26,11 +21,12 @@ struct encrypted_object {
 struct encrypted_request {
 	const char *id;
 	struct blockdev_name device;
-	struct encrypted_key key;
+	struct key_request key;
 	unsigned timeout_ms;
-	bool force;                /* create */
-	const char *header_sha256; /* open; NULL: any */
-	bool read_only;            /* open */
+	bool force;                   /* create */
+	const char *header_sha256;    /* open; NULL: any */
+	bool read_only;               /* open */
+	struct completion completion; /* the service's */
 };
 
 struct encrypted_result {
@@ -43,7 +39,7 @@ struct encrypted_result {
 struct encrypted_change {
 	const char *id;              /* an open volume; or NULL: */
 	struct blockdev_name device; /* a disk that is in no use */
-	struct encrypted_key key, new_key;
+	struct key_request key, new_key;
 	unsigned timeout_ms;
 };
 
@@ -58,7 +54,7 @@ void encrypted_volume_open(struct agent *agent, struct encrypted_request *reques
 void encrypted_volume_change_key(struct agent *agent, struct encrypted_change *request, struct completion completion);
 
 /* For service/resize.c, in a worker: grows the open volume to its disk's size. */
-must_check int encrypted_volume_grow(const struct object *object, const struct encrypted_key *key, struct worker *worker,
+must_check int encrypted_volume_grow(const struct object *object, const struct key_request *key, struct worker *worker,
 				     struct encrypted_growth *growth, struct error *err);
 
 #endif

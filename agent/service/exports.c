@@ -20,9 +20,11 @@
 #define VIEW_DIRECTORY "/run/coffer/below" /* what is below a layer whose changes are asked for is mounted on .../ID */
 
 struct exporting {
+	struct agent *agent;
 	const struct exports_request *request;
 	const struct operation_kind *kind;
 	struct layer_object *layer;
+	unsigned depth; /* so many layers must be unlocked, this one counted */
 	struct transfer transfer;
 	struct completion completion;
 };
@@ -115,7 +117,7 @@ static int send_stream(struct worker *worker, const struct exporting *exporting,
 	const struct layer_object *layer = exporting->layer;
 	struct error cut;
 	struct pump pump;
-	fd_auto tree = store_tree(&layer->store->store, layer->facts.number, true, O_RDONLY, err);
+	fd_auto tree = layers_open_tree(layer, true, O_RDONLY, err);
 
 	if (tree < 0)
 		return tree;
@@ -145,7 +147,7 @@ static int changes_work(struct worker *worker, void *context, void *result, stru
 static int size_work(struct worker *worker, void *context, void *result, struct error *err)
 {
 	const struct layer_object *layer = ((const struct exporting *)context)->layer;
-	fd_auto tree = store_tree(&layer->store->store, layer->facts.number, true, O_RDONLY, err);
+	fd_auto tree = layers_open_tree(layer, true, O_RDONLY, err);
 
 	(void)worker;
 	if (tree < 0 || export_size(tree, &((struct exports_sized *)result)->size, err) < 0)
@@ -165,11 +167,27 @@ static const struct operation_kind size_kind = {
 	.name = "layer.diff_size", .deadline_ms = 300000, .result_size = sizeof(struct exports_sized), .work = size_work
 };
 
+/* The layer, and what it stands on, cannot go meanwhile. */
+static int hold(struct exporting *exporting, struct error *err)
+{
+	int result = images_hold(exporting->agent, exporting->layer, exporting->depth, err);
+
+	if (result == 0)
+		exporting->layer->object.users++;
+	return result;
+}
+
+static void release(struct exporting *exporting)
+{
+	exporting->layer->object.users--;
+	images_release(exporting->agent, exporting->layer, exporting->depth);
+}
+
 static void finished(void *context, const struct error *error, const void *result)
 {
 	auto_free struct exporting *exporting = context;
 
-	exporting->layer->object.users--;
+	release(exporting);
 	exporting->completion.done(exporting->completion.context, error, result);
 	if (exporting->transfer.agent)
 		transfers_end(&exporting->transfer);
@@ -203,11 +221,10 @@ static void expired(struct transfer *transfer)
 
 	error_set(&err, ERROR_TIMEOUT, ETIMEDOUT, "no stream was opened for the layer %s", exporting->layer->object.id);
 	error_step(&err, "wait for the stream");
-	exporting->layer->object.users--;
+	release(exporting);
 	completion_fail(&exporting->completion, &err);
 }
 
-/* The layer cannot go meanwhile. */
 static struct exporting *prepare(struct agent *agent, const struct operation_kind *kind, const char *id,
 				 struct completion completion, struct error *err)
 {
@@ -222,9 +239,15 @@ static struct exporting *prepare(struct agent *agent, const struct operation_kin
 		free(exporting);
 		return NULL;
 	}
-	*exporting = (struct exporting){ .kind = kind, .layer = layer, .completion = completion };
-	layer->object.users++;
-	return exporting;
+	*exporting = (struct exporting){ .agent = agent,
+					 .kind = kind,
+					 .layer = layer,
+					 .depth = kind == &changes_kind ? LAYERS_DEPTH_MAX : 1,
+					 .completion = completion };
+	if (hold(exporting, err) == 0)
+		return exporting;
+	free(exporting);
+	return NULL;
 }
 
 static void begin_when_opened(struct agent *agent, const struct operation_kind *kind, const struct exports_request *request,
@@ -244,7 +267,7 @@ static void begin_when_opened(struct agent *agent, const struct operation_kind *
 						 .expired = expired,
 						 .context = exporting };
 	if (transfers_wait(agent, &exporting->transfer, request->open_ms, &err) < 0) {
-		exporting->layer->object.users--;
+		release(exporting);
 		free(exporting);
 		completion_fail(&completion, &err);
 	}

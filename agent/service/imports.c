@@ -17,9 +17,11 @@
 #include "sys/paths.h"
 
 struct importing {
+	struct agent *agent;
 	const struct imports_request *request;
 	struct layer_object *layer;
-	struct object *volume; /* the archive is one of its files; NULL: a stream */
+	struct layer_object *held; /* its parent, which with all below it stays unlocked meanwhile; the layer may go before */
+	struct object *volume;     /* the archive is one of its files; NULL: a stream */
 	struct transfer transfer;
 	struct completion completion;
 };
@@ -59,7 +61,7 @@ static int unpack(const struct importing *importing, int from, const struct view
 
 	if (outcome < 0)
 		return outcome;
-	fd_auto tree = store_tree(store, layer->facts.number, false, O_RDONLY, err);
+	fd_auto tree = layers_open_tree(layer, false, O_RDONLY, err);
 	if (tree < 0)
 		return tree;
 	fd_auto spool = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
@@ -115,29 +117,43 @@ static int unpack_any(const struct importing *importing, const struct view *view
 	return unpack(importing, file, view, worker, result, err);
 }
 
-static int import_work(struct worker *worker, void *context, void *result, struct error *err)
+/* Its tree is filled, with a view of what is below it meanwhile. */
+static int fill(const struct importing *importing, struct worker *worker, struct import_result *result, struct error *err)
 {
-	const struct importing *importing = context;
 	const struct layer_object *layer = importing->layer;
-	const struct store *store = &layer->store->store;
-	struct imports_made *made = result;
-	struct import_result import = { 0 };
 	struct view view = { .folder = -1 };
 	char path[STORE_PATH_MAX + 64];
-	int outcome = store_begin(store, layer->facts.number, &worker->undo, err);
+	int outcome = store_member(&layer->store->store, layer->facts.number, false, "below", path, err);
 
-	if (outcome == 0)
-		outcome = store_member(store, layer->facts.number, false, "below", path, err);
 	if (outcome == 0)
 		outcome = views_open(&view, layer->parent, path, &worker->undo, err);
 	if (outcome < 0)
 		return error_step(err, "prepare the layer");
-	outcome = unpack_any(importing, &view, worker, &import, err);
+	outcome = unpack_any(importing, &view, worker, result, err);
+	return outcome < 0 ? outcome : views_close(&view, err);
+}
+
+static int import_work(struct worker *worker, void *context, void *result, struct error *err)
+{
+	const struct importing *importing = context;
+	const struct layer_object *layer = importing->layer;
+	const struct image_plan *image = importing->request->layer.image;
+	const struct store *store = &layer->store->store;
+	struct imports_made *made = result;
+	struct import_result import = { 0 };
+	size_t records = 0;
+
+	if (store_begin(store, layer->facts.number, &worker->undo, err) < 0)
+		return error_step(err, "prepare the layer");
+	int outcome = image ? images_make(worker, layer, image, &made->image, &records, err) : 0;
 	if (outcome == 0)
-		outcome = views_close(&view, err);
+		outcome = fill(importing, worker, &import, err);
+	if (outcome == 0 && image)
+		outcome = images_close(worker, records, err);
 	if (outcome < 0)
 		return outcome;
 	made->facts = layer->facts;
+	memcpy(made->facts.identity, made->image.identity, sizeof(made->facts.identity));
 	made->facts.imported = true;
 	memcpy(made->facts.digest, import.digest, sizeof(import.digest));
 	memcpy(made->facts.diff_id, import.diff_id, sizeof(import.diff_id));
@@ -161,6 +177,7 @@ static void apply(struct object *object, const void *result)
 
 	/* What it is called, and what it stands on, was known before. */
 	layer->facts.imported = true;
+	memcpy(layer->facts.identity, facts->identity, sizeof(facts->identity));
 	memcpy(layer->facts.digest, facts->digest, sizeof(facts->digest));
 	memcpy(layer->facts.diff_id, facts->diff_id, sizeof(facts->diff_id));
 	layer->facts.tar_bytes = facts->tar_bytes;
@@ -176,12 +193,23 @@ static const struct operation_kind import_kind = {
 	.apply = apply,
 };
 
+/* Nothing of what was held may be used any more. */
+static void release(const struct importing *importing)
+{
+	struct image_plan *image = importing->request->layer.image;
+
+	if (importing->volume)
+		importing->volume->users--;
+	images_release(importing->agent, importing->held, LAYERS_DEPTH_MAX);
+	if (image)
+		keys_release(&image->key);
+}
+
 static void finished(void *context, const struct error *error, const void *result)
 {
 	auto_free struct importing *importing = context;
 
-	if (importing->volume)
-		importing->volume->users--;
+	release(importing);
 	importing->completion.done(importing->completion.context, error, result);
 	if (importing->transfer.agent)
 		transfers_end(&importing->transfer);
@@ -193,7 +221,7 @@ static void begin(struct agent *agent, struct importing *importing)
 		.kind = &import_kind,
 		.object = &importing->layer->object,
 		.request = importing,
-		.wait_ms = importing->request->timeout_ms,
+		.wait_ms = importing->request->timeout_ms + layers_wait_ms(&importing->request->layer),
 		.keep = &importing->transfer.peer.fd,
 		.keep_count = importing->volume ? 0 : 1,
 		.completion = { finished, importing },
@@ -214,6 +242,7 @@ static void expired(struct transfer *transfer)
 
 	error_set(&err, ERROR_TIMEOUT, ETIMEDOUT, "no stream was opened for the layer %s", importing->layer->object.id);
 	error_step(&err, "wait for the stream");
+	release(importing);
 	objects_remove(&transfer->agent->objects, &importing->layer->object);
 	completion_fail(&importing->completion, &err);
 }
@@ -231,22 +260,34 @@ static int use_volume(struct agent *agent, struct importing *importing, struct e
 	return result;
 }
 
+/* What is below it is looked at, and so it must be unlocked. */
+static int add_layer(struct agent *agent, struct importing *importing, struct error *err)
+{
+	struct layer_object *layer;
+	int result = layers_add(agent, &importing->request->layer, &layer, err);
+
+	if (result < 0)
+		return result;
+	result = images_hold(agent, layer->parent, LAYERS_DEPTH_MAX, err);
+	if (result == 0)
+		importing->held = layer->parent;
+	importing->layer = layer;
+	return result;
+}
+
 static int prepare(struct agent *agent, struct importing *importing, struct error *err)
 {
 	const struct imports_request *request = importing->request;
 	int result = request->volume ? use_volume(agent, importing, err) : 0;
 
 	if (result == 0)
-		result = layers_add(agent, &request->layer, &importing->layer, err);
+		result = add_layer(agent, importing, err);
 	if (result < 0 || request->volume)
 		return result;
 	importing->transfer = (struct transfer){
 		.layer = importing->layer->object.id, .begin = begin_with_stream, .expired = expired, .context = importing
 	};
-	result = transfers_wait(agent, &importing->transfer, request->open_ms, err);
-	if (result < 0)
-		objects_remove(&agent->objects, &importing->layer->object);
-	return result;
+	return transfers_wait(agent, &importing->transfer, request->open_ms, err);
 }
 
 void imports_start(struct agent *agent, const struct imports_request *request, struct completion completion)
@@ -260,12 +301,14 @@ void imports_start(struct agent *agent, const struct imports_request *request, s
 		completion_fail(&completion, &err);
 		return;
 	}
+	importing->agent = agent;
 	importing->request = request;
 	importing->completion = completion;
 	result = prepare(agent, importing, &err);
 	if (result < 0) {
-		if (importing->volume)
-			importing->volume->users--;
+		release(importing);
+		if (importing->layer)
+			objects_remove(&agent->objects, &importing->layer->object);
 		free(importing);
 		completion_fail(&completion, &err);
 	} else if (importing->volume) {

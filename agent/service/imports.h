@@ -23,6 +23,7 @@ struct imports_request {
 
 struct imports_made {
 	struct store_layer facts;
+	struct image_made image; /* if it has one */
 	uint64_t stream_bytes;
 	struct steps steps;
 };

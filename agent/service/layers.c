@@ -2,11 +2,14 @@
 #include "service/layers.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
+#include "layer/image.h"
 #include "service/trees.h"
 
 /* ---- chains ---- */
@@ -34,46 +37,96 @@ static int check_parent(const struct agent *agent, const struct store_object *st
 	return 0;
 }
 
-void layers_chain_from(struct layers_chain *chain, const struct layer_object *layer, size_t least)
+int layers_tree_name(const struct layer_object *layer, char name[LAYERS_NAME_MAX], struct error *err)
 {
-	chain->count = 0;
-	for (; layer && chain->count < LAYERS_DEPTH_MAX; layer = layer->parent) {
-		char *name = chain->names[chain->count];
+	int result = layer->facts.place == STORE_PLAIN
+			     ? text_format(name, LAYERS_NAME_MAX, "%" PRIu64 "/tree", layer->facts.number)
+			     : text_format(name, LAYERS_NAME_MAX, IMAGES_DIRECTORY "/%s/" IMAGE_TREE, layer->object.id);
 
-		snprintf(name, sizeof(chain->names[0]), "%" PRIu64 "/tree", layer->facts.number);
-		chain->lower[chain->count++] = name;
+	return result < 0 ? error_set(err, ERROR_INTERNAL, -result, "layer %s", layer->object.id) : 0;
+}
+
+int layers_open_tree(const struct layer_object *layer, bool finished, int flags, struct error *err)
+{
+	char path[LAYERS_NAME_MAX];
+
+	if (layer->facts.place == STORE_PLAIN)
+		return store_tree(&layer->store->store, layer->facts.number, finished, flags, err);
+	int result = layers_tree_name(layer, path, err);
+	if (result < 0)
+		return result;
+	int tree = open(path, flags | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return tree < 0 ? error_set(err, ERROR_MOUNT, errno, "open %s", path) : tree;
+}
+
+int layers_chain_from(struct layers_chain *chain, const struct layer_object *layer, size_t least, struct error *err)
+{
+	int result = 0;
+
+	for (chain->count = 0; layer && chain->count < LAYERS_DEPTH_MAX && result == 0; layer = layer->parent) {
+		chain->lower[chain->count] = chain->names[chain->count];
+		result = layers_tree_name(layer, chain->names[chain->count++], err);
 	}
 	while (chain->count < least)
 		chain->lower[chain->count++] = STORE_EMPTY;
+	return result;
 }
 
 /* ---- creating ---- */
 
+struct creating {
+	struct layer_object *layer;
+	struct image_plan *image; /* NULL: none */
+	struct completion completion;
+};
+
 static int create_work(struct worker *worker, void *context, void *result, struct error *err)
 {
-	const struct layer_object *layer = context;
+	const struct layer_object *layer = ((const struct creating *)context)->layer;
+	const struct image_plan *image = ((const struct creating *)context)->image;
 	const struct store *store = &layer->store->store;
-	int outcome = store_begin(store, layer->facts.number, &worker->undo, err);
+	struct layers_made *made = result;
+	struct store_layer facts = layer->facts;
+	size_t records;
+	int outcome = store_begin(store, facts.number, &worker->undo, err);
 
+	if (outcome == 0 && image) {
+		outcome = images_make(worker, layer, image, &made->image, &records, err);
+		if (outcome == 0)
+			outcome = images_close(worker, records, err);
+		memcpy(facts.identity, made->image.identity, sizeof(facts.identity));
+	}
 	if (outcome == 0)
-		outcome = store_commit(store, &layer->facts, err);
+		outcome = store_commit(store, &facts, err);
 	if (outcome < 0)
 		return error_step(err, "make the layer");
 	steps_done(&worker->steps, "make the layer");
-	((struct layers_made *)result)->steps = worker->steps;
+	made->steps = worker->steps;
 	return 0;
 }
 
 /* A finished layer stays when its object goes: layers_remove is what takes it away. */
 static void create_apply(struct object *object, const void *result)
 {
-	(void)result;
+	struct layer_object *layer = (struct layer_object *)object;
+	const struct layers_made *made = result;
+
+	memcpy(layer->facts.identity, made->image.identity, sizeof(layer->facts.identity));
 	undo_free(&object->teardown);
+}
+
+static void created(void *context, const struct error *error, const void *result)
+{
+	auto_free struct creating *creating = context;
+
+	if (creating->image)
+		keys_release(&creating->image->key);
+	creating->completion.done(creating->completion.context, error, result);
 }
 
 static const struct operation_kind create_kind = {
 	.name = "layer.create",
-	.deadline_ms = 60000,
+	.deadline_ms = 120000,
 	.result_size = sizeof(struct layers_made),
 	.work = create_work,
 	.apply = create_apply,
@@ -89,24 +142,47 @@ int layers_add(struct agent *agent, const struct layers_create *request, struct 
 		result = stores_get_layer(agent, request->parent, "parent", &parent, err);
 	if (result == 0)
 		result = check_parent(agent, store, parent, err);
-	if (result == 0)
-		result = stores_add_layer(agent, store, request->id, parent, layer, err);
-	if (result == 0)
-		(*layer)->facts.writable = request->writable;
-	return result;
+	if (result == 0 && request->image)
+		result = images_check(request->image, err);
+	if (result == 0 && request->image)
+		result = keys_hold(agent, &request->image->key, "key", err);
+	if (result < 0)
+		return result;
+	result = stores_add_layer(agent, store, request->id, parent, layer, err);
+	if (result < 0 && request->image)
+		keys_release(&request->image->key);
+	if (result < 0)
+		return result;
+	(*layer)->facts.writable = request->writable;
+	if (request->image)
+		(*layer)->facts.place = request->image->has_device ? STORE_DISK : STORE_IMAGE;
+	return 0;
+}
+
+unsigned layers_wait_ms(const struct layers_create *request)
+{
+	return request->image ? request->image->timeout_ms + keys_wait_ms(&request->image->key) : 0;
 }
 
 void layers_create(struct agent *agent, const struct layers_create *request, struct completion completion)
 {
+	struct creating *creating = calloc(1, sizeof(*creating));
 	struct layer_object *layer;
 	struct error err;
+	int result = creating ? layers_add(agent, request, &layer, &err) : error_set(&err, ERROR_INTERNAL, ENOMEM, "layer.create");
 
-	if (layers_add(agent, request, &layer, &err) < 0) {
+	if (result < 0) {
+		free(creating);
 		completion_fail(&completion, &err);
 		return;
 	}
+	*creating = (struct creating){ .layer = layer, .image = request->image, .completion = completion };
 	const struct operation_start start = {
-		.kind = &create_kind, .object = &layer->object, .request = layer, .completion = completion
+		.kind = &create_kind,
+		.object = &layer->object,
+		.request = creating,
+		.wait_ms = layers_wait_ms(request),
+		.completion = { created, creating },
 	};
 	operation_create(agent, &start);
 }

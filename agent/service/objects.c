@@ -10,9 +10,8 @@
 
 const char *objects_kind_name(enum object_kind kind)
 {
-	static const char *const names[] = {
-		"volume", "scratch", "root file system", "container", "store", "layer", "mounted layer"
-	};
+	static const char *const names[] = { "volume", "scratch", "root file system", "container",
+					     "store",  "layer",   "unlocked layer",   "mounted layer" };
 
 	return names[kind];
 }

@@ -22,7 +22,8 @@ enum object_kind {
 	OBJECT_CONTAINER,
 	OBJECT_STORE, /* of layers */
 	OBJECT_LAYER,
-	OBJECT_TREE, /* a layer that is mounted, under the layer's id */
+	OBJECT_IMAGE, /* of a layer with a key of its own that is unlocked, under the layer's id */
+	OBJECT_TREE,  /* a layer that is mounted, under the layer's id */
 	OBJECT_KINDS
 };
 

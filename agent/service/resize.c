@@ -9,13 +9,13 @@
 #include "base/text.h"
 #include "storage/grow.h"
 
-static int grow_plain(const struct object *object, const struct encrypted_key *key, struct worker *worker,
+static int grow_plain(const struct object *object, const struct key_request *key, struct worker *worker,
 		      struct encrypted_growth *growth, struct error *err)
 {
 	const struct volume_object *volume = (const struct volume_object *)object;
 	char target[160];
 
-	if (key->passphrase || key->raw)
+	if (keys_given(key))
 		return error_field(err, "key", "does not belong to a volume that is not encrypted");
 	if (text_format(target, sizeof(target), VOLUME_DIRECTORY "/%s", object->id) < 0)
 		return error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "volume %s", object->id);
@@ -28,7 +28,7 @@ static int grow_plain(const struct object *object, const struct encrypted_key *k
 /* One row a type that can grow while it is in use.  `grow` runs in a worker, pushes no undo, and can be repeated when cut short. */
 static const struct driver {
 	const char *type;
-	int (*grow)(const struct object *object, const struct encrypted_key *key, struct worker *worker,
+	int (*grow)(const struct object *object, const struct key_request *key, struct worker *worker,
 		    struct encrypted_growth *growth, struct error *err);
 } drivers[] = {
 	{ ENCRYPTED_TYPE, encrypted_volume_grow },
@@ -61,6 +61,7 @@ static void resized(void *context, const struct error *error, const void *result
 	auto_free struct resizing *resizing = context;
 
 	resizing->object->users--;
+	keys_release(&resizing->request->key);
 	if (!error)
 		((struct volume_object *)resizing->object)->attached.size = ((const struct encrypted_growth *)result)->size;
 	resizing->completion.done(resizing->completion.context, error, result);
@@ -90,11 +91,14 @@ void resize_volume(struct agent *agent, struct resize_request *request, struct c
 	struct object *object = NULL;
 	struct error err;
 	int result = find(agent, request->id, &object, &driver, &err);
-	struct resizing *resizing = result == 0 ? malloc(sizeof(*resizing)) : NULL;
 
+	if (result == 0)
+		result = keys_hold(agent, &request->key, "key", &err);
+	struct resizing *resizing = result == 0 ? malloc(sizeof(*resizing)) : NULL;
 	if (result == 0 && !resizing)
 		result = error_set(&err, ERROR_INTERNAL, ENOMEM, "volume.resize");
 	if (result < 0) {
+		keys_release(&request->key);
 		completion_fail(&completion, &err);
 		return;
 	}
@@ -102,7 +106,11 @@ void resize_volume(struct agent *agent, struct resize_request *request, struct c
 	/* It cannot go meanwhile. */
 	object->users++;
 	const struct operation_start start = {
-		.kind = &kind, .object = object, .request = resizing, .completion = { resized, resizing }
+		.kind = &kind,
+		.object = object,
+		.request = resizing,
+		.wait_ms = keys_wait_ms(&request->key),
+		.completion = { resized, resizing },
 	};
 	operation_visit(agent, &start);
 }

@@ -8,7 +8,7 @@
 
 struct resize_request {
 	const char *id;
-	struct encrypted_key key; /* neither set: none was given */
+	struct key_request key; /* or none */
 };
 
 /* Answers a struct encrypted_growth.  ERROR_UNSUPPORTED_VOLUME: volumes of this type do not grow. */

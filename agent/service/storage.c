@@ -59,6 +59,7 @@ static const struct operation_kind attach_kind = {
 static int use_volumes(struct agent *agent, const struct volume_bases *bases, struct object *volume, struct error *err)
 {
 	struct object *base;
+	bool authentic = bases->count > 0;
 	int result = 0;
 
 	for (size_t i = 0; i < bases->count && result == 0; i++) {
@@ -67,7 +68,9 @@ static int use_volumes(struct agent *agent, const struct volume_bases *bases, st
 			result = error_field(err, bases->fields[i], "a volume cannot lie in itself");
 		if (result == 0)
 			result = objects_use(volume, base, err);
+		authentic = authentic && result == 0 && ((const struct volume_object *)base)->authentic;
 	}
+	((struct volume_object *)volume)->authentic |= authentic;
 	return result < 0 ? error_within(err, "volume") : 0;
 }
 
@@ -83,6 +86,7 @@ static int prepare_volume(struct agent *agent, const struct volume_attach *reque
 	result = objects_add(&agent->objects, OBJECT_VOLUME, request->id, sizeof(struct volume_object), object, err);
 	if (result < 0)
 		return result;
+	((struct volume_object *)*object)->authentic = request->volume.has_dm_verity;
 	result = use_volumes(agent, &bases, *object, err);
 	if (result < 0)
 		objects_remove(&agent->objects, *object);
@@ -310,9 +314,8 @@ static int check_swap_unused(const struct agent *agent, const struct object *obj
 void storage_remove(struct agent *agent, enum object_kind kind, const char *id, struct completion completion)
 {
 	static const struct operation_kind kinds[] = {
-		[OBJECT_VOLUME] = { .name = "volume.detach" },
-		[OBJECT_SCRATCH] = { .name = "scratch.remove" },
-		[OBJECT_ROOTFS] = { .name = "rootfs.remove" },
+		[OBJECT_VOLUME] = { .name = "volume.detach" }, [OBJECT_SCRATCH] = { .name = "scratch.remove" },
+		[OBJECT_ROOTFS] = { .name = "rootfs.remove" }, [OBJECT_IMAGE] = { .name = "layer.lock" },
 		[OBJECT_TREE] = { .name = "layer.put" },
 	};
 	struct object *object;

@@ -19,6 +19,7 @@
 struct volume_object {
 	struct object object;
 	struct volume_attached attached;
+	bool authentic; /* nobody outside of the VM can change what is read there: dm-verity, or encrypted with integrity */
 };
 
 struct volume_result {
@@ -70,7 +71,7 @@ must_check int storage_get_scratch(struct agent *agent, const char *id, const ch
 void storage_attach_volume(struct agent *agent, struct volume_attach *request, struct completion completion);
 void storage_create_scratch(struct agent *agent, struct scratch_create *request, struct completion completion);
 void storage_create_rootfs(struct agent *agent, struct rootfs_create *request, struct completion completion);
-/* Volumes, scratches, root file systems and mounted layers alike. */
+/* Volumes, scratches, root file systems, unlocked and mounted layers alike. */
 void storage_remove(struct agent *agent, enum object_kind kind, const char *id, struct completion completion);
 
 #endif

@@ -11,6 +11,8 @@
  * read once, when a store is opened.  A layer stands on its store and on its parent, so neither goes before it.
  */
 
+#define LAYERS_DEPTH_MAX 500u /* layers in one chain: what overlayfs stacks */
+
 struct store_object {
 	struct object object; /* uses: the scratch or the volume */
 	struct store store;

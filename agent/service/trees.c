@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "layer/image.h"
 #include "storage/overlay.h"
 #include "sys/paths.h"
 
@@ -27,23 +28,35 @@ static int make_work(const char *path, struct undo *undo, struct error *err)
 	return result;
 }
 
+static int make_member(const struct layer_object *layer, const char *name, char path[STORE_PATH_MAX + 64], struct error *err)
+{
+	if (layer->facts.place == STORE_PLAIN)
+		return store_member(&layer->store->store, layer->facts.number, true, name, path, err);
+	if (text_format(path, STORE_PATH_MAX + 64, IMAGES_DIRECTORY "/%s/%s", layer->object.id, name) < 0)
+		return error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "layer %s", layer->object.id);
+	return 0;
+}
+
 static int mount_stack(const struct tree_object *tree, const char *target, struct undo *undo, struct error *err)
 {
 	const struct layer_object *layer = tree->layer;
 	const struct store *store = &layer->store->store;
 	char upper[STORE_PATH_MAX + 64], work[STORE_PATH_MAX + 64];
 	struct layers_chain chain;
-	struct overlay overlay = { .base = store->path, .lower = chain.lower, .lasting = store->lasting };
-	int result = 0;
+	/* What has a key of its own outlives the store that it is on, perhaps. */
+	struct overlay overlay = { .base = store->path,
+				   .lower = chain.lower,
+				   .lasting = store->lasting || layer->facts.place != STORE_PLAIN };
+	int result = layers_chain_from(&chain, tree->writable ? layer->parent : layer, tree->writable ? 1 : 2, err);
 
-	layers_chain_from(&chain, tree->writable ? layer->parent : layer, tree->writable ? 1 : 2);
 	overlay.count = chain.count;
 	if (tree->writable) {
 		overlay.upper = upper;
 		overlay.work = work;
-		result = store_member(store, layer->facts.number, true, "tree", upper, err);
 		if (result == 0)
-			result = store_member(store, layer->facts.number, true, "work", work, err);
+			result = make_member(layer, IMAGE_TREE, upper, err);
+		if (result == 0)
+			result = make_member(layer, IMAGE_WORK, work, err);
 		if (result == 0)
 			result = make_work(work, undo, err);
 	}
@@ -140,6 +153,8 @@ static int begin(struct agent *agent, struct layer_object *layer, struct complet
 	tree->writable = layer->facts.writable && stores_children(agent, layer) == 0;
 	tree->getting = getting;
 	result = objects_use(object, &layer->object, err);
+	if (result == 0)
+		result = images_use(agent, layer, object, err);
 	if (result == 0)
 		result = wait_for(getting, completion, err);
 	if (result < 0) {

@@ -11,7 +11,7 @@
  */
 
 struct tree_object {
-	struct object object; /* under the layer's id; uses: the layer */
+	struct object object; /* under the layer's id; uses: the layer, then unlocked images */
 	struct layer_object *layer;
 	bool writable;
 	unsigned gets;

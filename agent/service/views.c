@@ -17,11 +17,13 @@ int views_open(struct view *view, const struct layer_object *layer, const char *
 	view->folder = -1;
 	if (!layer)
 		return 0;
-	layers_chain_from(&chain, layer, 2);
+	int result = layers_chain_from(&chain, layer, 2, err);
+	if (result < 0)
+		return result;
 	const struct overlay overlay = { .base = layer->store->store.path, .lower = chain.lower, .count = chain.count };
 	if (text_format(view->path, sizeof(view->path), "%s", path) < 0)
 		return error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "view of a layer");
-	int result = overlay_stack(&overlay, view->path, undo, err);
+	result = overlay_stack(&overlay, view->path, undo, err);
 	if (result < 0)
 		return result;
 	view->folder = open(view->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -33,7 +33,7 @@ static int describe(const struct luks_header *header, const uint8_t *area, struc
 static int check_identity(const struct luks_header *header, const uint8_t *identity, struct error *err)
 {
 	if (identity && memcmp(header->digest, identity, sizeof(header->digest)) != 0)
-		return error_set(err, ERROR_HEADER, EBADMSG, "digests.0: is not that of the volume that is open");
+		return error_set(err, ERROR_HEADER, EBADMSG, "digests.0: is not that of the volume that is meant");
 	return 0;
 }
 
@@ -113,7 +113,7 @@ int encrypted_create(const struct encrypted_place *place, const struct luks_key 
 	result = make_mapping(place, key, &header, area, &volume->size, err);
 	if (result < 0)
 		return result;
-	result = format_ext4(node, volume->size, true, place->steps, err);
+	result = format_ext4(node, volume->size, place->use, place->steps, err);
 	if (result < 0)
 		return error_step(err, "format the volume");
 	result = store_header(place->disk, &header, area, err);
@@ -151,8 +151,8 @@ static int unlock(int disk, const struct luks_key *key, const char *header_sum, 
 	return result < 0 ? error_step(err, "open the key slot") : 0;
 }
 
-int encrypted_open(const struct encrypted_place *place, const struct luks_key *key, const char *header_sum, bool read_only,
-		   struct encrypted_volume *volume, struct error *err)
+int encrypted_open(const struct encrypted_place *place, const struct luks_key *key, const char *header_sum, const uint8_t *identity,
+		   bool read_only, struct encrypted_volume *volume, struct error *err)
 {
 	auto_free uint8_t *front = malloc(LUKS_HEADER_DATA);
 	SECRET volume_key = { 0 };
@@ -168,7 +168,7 @@ int encrypted_open(const struct encrypted_place *place, const struct luks_key *k
 	if (!front)
 		return error_set(err, ERROR_INTERNAL, ENOMEM, "header");
 	steps_done(place->steps, "load modules");
-	result = unlock(place->disk->fd, key, header_sum, NULL, &header, front, &volume_key, volume, err);
+	result = unlock(place->disk->fd, key, header_sum, identity, &header, front, &volume_key, volume, err);
 	if (result < 0)
 		return result;
 	steps_done(place->steps, "open the key slot");

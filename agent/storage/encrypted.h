@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/undo.h"
 #include "storage/luks.h"
+#include "storage/mkfs.h"
 #include "sys/blockdev.h"
 #include "sys/steps.h"
 
@@ -22,6 +23,7 @@ struct encrypted_place {
 	const char *name;      /* of the mapping */
 	const char *target;    /* where it is mounted; made here */
 	struct blockdev *disk; /* open for exclusive use; closed before the mapping takes it */
+	enum mkfs_use use;     /* to create: MKFS_LASTING or MKFS_LAYER */
 	struct undo *undo;
 	struct steps *steps;
 };
@@ -41,11 +43,11 @@ must_check int encrypted_create(const struct encrypted_place *place, const struc
 				struct encrypted_volume *volume, struct error *err);
 
 /*
- * Opens one.  `header_sum` (64 hex digits) or NULL: the header must be that one.  ERROR_HEADER, ERROR_KEY, ERROR_CRYPT,
- * ERROR_DEVICE, ERROR_MOUNT.
+ * Opens one.  `header_sum` (64 hex digits) or NULL: the header must be that one; `identity` or NULL: the volume.  ERROR_HEADER,
+ * ERROR_KEY, ERROR_CRYPT, ERROR_DEVICE, ERROR_MOUNT.
  */
 must_check int encrypted_open(const struct encrypted_place *place, const struct luks_key *key, const char *header_sum,
-			      bool read_only, struct encrypted_volume *volume, struct error *err);
+			      const uint8_t *identity, bool read_only, struct encrypted_volume *volume, struct error *err);
 
 /*
  * Replaces the key that opens the volume on `disk`, open for writing, mapped or not.  Cut short at any moment, the old key or the

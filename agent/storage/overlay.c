@@ -58,6 +58,13 @@ static int append_upper(struct buf *options, const struct overlay *overlay)
 	return result == 0 ? buf_append(options, "", 1) : result;
 }
 
+static int append_lower(struct buf *options, const char *comma, const char *base, const char *name)
+{
+	if (*name == '/')
+		return buf_printf(options, "%slowerdir+=%s", comma, name);
+	return buf_printf(options, "%slowerdir+=%s/%s", comma, base, name);
+}
+
 /* One option a layer: no limit but the kernel's 500.  Linux 6.8. */
 static int mount_by_options(const struct layers *layers, struct error *err)
 {
@@ -65,7 +72,7 @@ static int mount_by_options(const struct layers *layers, struct error *err)
 	int result = 0;
 
 	for (size_t i = 0; i < layers->overlay->count && result == 0; i++)
-		result = buf_printf(&options, "%slowerdir+=%s/%s", i ? "," : "", layers->overlay->base, layers->overlay->lower[i]);
+		result = append_lower(&options, i ? "," : "", layers->overlay->base, layers->overlay->lower[i]);
 	if (result == 0)
 		result = append_upper(&options, layers->overlay);
 	if (result < 0)

@@ -17,7 +17,7 @@
  */
 struct overlay {
 	const char *base;         /* a directory */
-	const char *const *lower; /* names of directories below it, the top one first */
+	const char *const *lower; /* names of directories below it, or absolute ones; the top one first */
 	size_t count;             /* 1 to OVERLAY_LOWER_MAX; at least 2 without `upper` */
 	const char *upper, *work; /* directories that exist, `work` empty; NULL: nothing can be written */
 	bool lasting;             /* `upper` may be read after a crash: what is synchronised is written (else `volatile`) */

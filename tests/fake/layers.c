@@ -70,6 +70,46 @@ unsigned stores_children(const struct agent *agent, const struct layer_object *l
 	return 0;
 }
 
+static void check_plan(const struct image_plan *plan)
+{
+	must(!plan || keys_given(&plan->key));
+	must(!plan || !plan->has_device || (plan->timeout_ms >= 1 && plan->timeout_ms <= 600000));
+}
+
+bool keys_given(const struct key_request *key)
+{
+	return key->passphrase || key->raw || key->has_file || key->has_service;
+}
+
+const char *keys_source(const struct key_request *key)
+{
+	must(keys_given(key));
+	return "request";
+}
+
+struct object *images_find(const struct agent *agent, const struct layer_object *layer)
+{
+	return objects_find(&agent->objects, OBJECT_IMAGE, layer->object.id);
+}
+
+void images_unlock(struct agent *agent, struct image_unlock *request, struct completion completion)
+{
+	static const struct image_unlocked unlocked;
+
+	(void)agent;
+	check_id(request->id);
+	must(keys_given(&request->key));
+	must(!request->has_device || (request->timeout_ms >= 1 && request->timeout_ms <= 600000));
+	complete(completion, &unlocked);
+}
+
+void images_lock(struct agent *agent, const char *id, struct completion completion)
+{
+	(void)agent;
+	check_id(id);
+	complete(completion, NULL);
+}
+
 void layers_create(struct agent *agent, const struct layers_create *request, struct completion completion)
 {
 	static const struct layers_made made;
@@ -77,6 +117,7 @@ void layers_create(struct agent *agent, const struct layers_create *request, str
 	(void)agent;
 	check_id(request->id);
 	check_id(request->store);
+	check_plan(request->image);
 	complete(completion, &made);
 }
 

@@ -161,9 +161,12 @@ void volumes_read_stats(struct agent *agent, enum object_kind kind, const char *
 
 /* ---- service/encrypted.c, service/resize.c ---- */
 
-static void check_key(const struct encrypted_key *key)
+static void check_key(const struct key_request *key)
 {
-	must(!key->passphrase != !key->raw);
+	must((key->passphrase != NULL) + (key->raw != NULL) + key->has_file + key->has_service == 1);
+	must(!key->has_file || (key->file.volume && key->file.path && *key->file.path));
+	must(!key->has_service || (key->service.id && !key->service.unix_path == (key->service.port != 0)));
+	must(key->service.attempts <= 90);
 }
 
 static void encrypted_made(const struct encrypted_request *request, struct completion completion)

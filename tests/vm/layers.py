@@ -165,6 +165,8 @@ class Store:
         for layer in reversed(self.machine.call("layer.list", store=self.name)["layers"]):
             for _ in range(layer["gets"]):
                 self.machine.call("layer.put", id=layer["id"])
+            if layer["encrypted"] and not layer["locked"]:
+                self.machine.call("layer.lock", id=layer["id"])
             self.machine.call("layer.remove", id=layer["id"])
 
 
