@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* links: agent/layer/erofs_write.c agent/layer/erofs_plan.c agent/layer/erofs_chunks.c agent/layer/erofs_tree.c */
 /* links: agent/layer/erofs_directory.c agent/layer/erofs_attributes.c agent/layer/walk.c agent/layer/xattrs.c */
-/* links: agent/layer/link_table.c agent/storage/erofs.c */
+/* links: agent/layer/link_table.c agent/storage/erofs.c -Wl,--wrap=copy_file_range */
 #include "unit/test.h"
 
 #include <sched.h>
@@ -17,6 +17,30 @@
 #include "unit/layer_tree.h"
 
 static struct error err;
+
+/* Linux' copying, as some file systems have it; and somebody who changes the tree between the two rounds. */
+static struct {
+	bool refuse, nothing;
+	const char *command; /* is run once */
+} copying;
+
+ssize_t __real_copy_file_range(int from, off_t *from_at, int to, off_t *to_at, size_t size, unsigned flags);
+ssize_t __wrap_copy_file_range(int from, off_t *from_at, int to, off_t *to_at, size_t size, unsigned flags);
+
+ssize_t __wrap_copy_file_range(int from, off_t *from_at, int to, off_t *to_at, size_t size, unsigned flags)
+{
+	const char *command = copying.command;
+
+	copying.command = NULL;
+	if (command)
+		run(command);
+	if (copying.nothing)
+		return 0;
+	if (!copying.refuse)
+		return __real_copy_file_range(from, from_at, to, to_at, size, flags);
+	errno = EXDEV;
+	return -1;
+}
 
 static int seal_as(const char *tree, const char *path, struct erofs_written *written)
 {
@@ -524,6 +548,62 @@ static void the_same_bytes(void **state)
 	run("! cmp -s image again");
 }
 
+static void copied_by_hand(void **state)
+{
+	struct erofs_written written;
+
+	(void)state;
+	make_directory("tree");
+	make_sized("tree/a", 700001, 1);
+	run("truncate -s 1M tree/b && echo x | dd of=tree/b bs=1 seek=700000 conv=notrunc status=none");
+	assert_worked(seal_as("tree", "image", &written), &err);
+	copying.refuse = true;
+	assert_worked(seal_as("tree", "by-hand", &written), &err);
+	copying.refuse = false;
+	run("cmp image by-hand");
+	copying.nothing = true;
+	assert_worked(seal_as("tree", "by-hand", &written), &err);
+	copying.nothing = false;
+	run("cmp image by-hand");
+}
+
+/* While the first file is copied: what lies behind it has been measured, and is not what it was. */
+static void a_tree_that_changes(void **state)
+{
+	static const char *const commands[] = {
+		"echo more >>tree/b/file",
+		"truncate -s 4095 tree/b/file",
+		"truncate -s 8191 tree/b/plain",
+		"rm tree/b/file",
+		"rm tree/b/file; mkdir tree/b/file",
+		"touch tree/b/zzz",
+		"mv tree/b/file tree/b/x",
+		"ln -sf longer tree/b/link",
+		"chown 70000 tree/b/file; ln tree/b/file tree/b/z",
+		"rm -r tree/b",
+		"touch tree/b/!; rm tree/b/plain",
+		"truncate -s 0 tree/b/holes; truncate -s 1M tree/b/holes",
+	};
+	struct erofs_written written;
+
+	(void)state;
+	for (size_t i = 0; i < array_count(commands); i++) {
+		run("rm -rf tree");
+		make_directory("tree");
+		make_directory("tree/b");
+		make_sized("tree/a", 5000, 1);
+		make_sized("tree/b/file", 5000, 2);
+		make_sized("tree/b/plain", 8192, 3);
+		assert_int_equal(symlink("short", "tree/b/link"), 0);
+		run("truncate -s 1M tree/b/holes && echo x | dd of=tree/b/holes bs=1 seek=700000 conv=notrunc status=none");
+		copying.command = commands[i];
+		int result = seal_as("tree", "image", &written);
+		check_row(result < 0 && err.code == ERROR_INTERNAL, "%s: %d", commands[i], result);
+		assert_null(copying.command);
+		assert_int_equal(written.bytes, 0);
+	}
+}
+
 static void another_file_system(void **state)
 {
 	struct erofs_written written;
@@ -560,6 +640,8 @@ int main(void)
 		in_a_tree(attributes_of_many_blocks),
 		in_a_tree(holes),
 		in_a_tree(the_same_bytes),
+		in_a_tree(copied_by_hand),
+		in_a_tree(a_tree_that_changes),
 		in_a_tree(another_file_system),
 	};
 
