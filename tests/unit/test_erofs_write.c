@@ -74,7 +74,8 @@ static struct erofs_written seal(void)
 {
 	struct erofs_written written = seal_unread();
 
-	run("fsck.erofs image 2>&1");
+	/* Its status alone says nothing of a superblock that it does not accept. */
+	run("fsck.erofs image >said 2>&1 && ! grep '^<E>' said");
 	return written;
 }
 
@@ -83,10 +84,12 @@ static bool can_mount(void)
 	static int can = -1;
 
 	if (can < 0) {
-		can = geteuid() == 0 && system("mkdir m && mount -t erofs -o loop,ro image m 2>/dev/null && umount m") == 0;
+		/* Of another's image: ours may be wrong. */
+		run("mkdir m e && mkfs.erofs other e >/dev/null 2>&1");
+		can = geteuid() == 0 && system("mount -t erofs -o loop,ro other m 2>/dev/null && umount m") == 0;
 		if (!can)
 			print_message("images are not mounted: no root, no loop devices, or no EROFS in this kernel\n");
-		run("rm -rf m");
+		run("rm -rf m e other");
 	}
 	return can;
 }
@@ -313,6 +316,12 @@ static void symbolic_links(void **state)
 				assert_int_equal(lchown(path, 70000, 70000), 0);
 		}
 	}
+	/* The kernel wants a short link in the block of its inode: some of these begin in the last bytes of one. */
+	for (unsigned i = 0; i < 1000; i++) {
+		snprintf(text, sizeof(text), "%.*s", (int)(i % 32 + 1), "abcdefghijklmnopqrstuvwxyz0123456789");
+		snprintf(path, sizeof(path), "tree/short%u", i);
+		assert_int_equal(symlink(text, path), 0);
+	}
 	set_times("tree", "@5");
 	seal_and_compare();
 }
@@ -486,6 +495,8 @@ static void attributes_of_many_blocks(void **state)
 			snprintf(path, sizeof(path), "tree/d/%u", i);
 			assert_int_equal(link("tree/a", path), 0);
 		}
+		/* All of one time, or the inode would be a large one anyway. */
+		run("touch -d @1 tree/a tree");
 		(void)seal();
 		auto_free char *got = can_mount() ? mounted("stat -c %h m/a m/d/60000") : NULL;
 		if (got)
@@ -501,7 +512,7 @@ static void holes(void **state)
 	(void)state;
 	make_directory("tree");
 	run("truncate -s 1T tree/huge && printf begin | dd of=tree/huge conv=notrunc status=none &&"
-	    " printf middle | dd of=tree/huge bs=1M seek=500000 conv=notrunc status=none &&"
+	    " printf middle | dd of=tree/huge bs=1M seek=500001 conv=notrunc status=none &&"
 	    " truncate -s +5 tree/huge && printf end | dd of=tree/huge bs=1 seek=1099511627778 conv=notrunc status=none");
 	run("truncate -s 1G tree/empty; truncate -s 65535 tree/little");
 	run("truncate -s 1M tree/some && dd if=/dev/urandom of=tree/some bs=4096 count=3 seek=100 conv=notrunc status=none &&"
@@ -516,7 +527,7 @@ static void holes(void **state)
 	auto_free char *got = mounted(
 		"/usr/bin/python3 -c 'import os\n"
 		"f = os.open(\"m/huge\", 0)\n"
-		"print(os.fstat(f).st_size, os.pread(f, 7, 0), os.pread(f, 8, 500000 << 20), os.pread(f, 9, (1 << 40) - 1),\n"
+		"print(os.fstat(f).st_size, os.pread(f, 7, 0), os.pread(f, 8, 500001 << 20), os.pread(f, 9, (1 << 40) - 1),\n"
 		"      os.pread(f, 9, 1 << 35))'; cmp m/some tree/some && cmp m/empty tree/empty && cmp m/little tree/little");
 	assert_string_equal(got, "1099511627781 b'begin\\x00\\x00' b'middle\\x00\\x00' b'\\x00\\x00\\x00end' "
 				 "b'\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00'\n");
