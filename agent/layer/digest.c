@@ -42,6 +42,14 @@ void digest_add(struct digest *sum, const void *bytes, size_t size)
 		(void)sum->lib.EVP_DigestUpdate(sum->context, bytes, size);
 }
 
+void digest_next(struct digest *sum, uint8_t digest[DIGEST_SIZE])
+{
+	/* No kind is named again: that would look the algorithm up anew. */
+	if (sum->lib.EVP_DigestFinal_ex(sum->context, digest, NULL) != 1 ||
+	    sum->lib.EVP_DigestInit_ex(sum->context, NULL, NULL) != 1)
+		memset(digest, 0, DIGEST_SIZE);
+}
+
 void digest_end(struct digest *sum, uint8_t digest[DIGEST_SIZE])
 {
 	if (!sum)

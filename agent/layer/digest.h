@@ -21,6 +21,8 @@ struct digest; /* a sum under way */
 /* ERROR_INTERNAL. */
 must_check int digest_begin(struct digest **sum, struct error *err);
 void digest_add(struct digest *sum, const void *bytes, size_t size);
+/* The digest of what came since the last one; the next sum begins. */
+void digest_next(struct digest *sum, uint8_t digest[DIGEST_SIZE]);
 /* Frees `sum`; NULL as `digest`: only that.  NULL is nothing. */
 void digest_end(struct digest *sum, uint8_t digest[DIGEST_SIZE]);
 

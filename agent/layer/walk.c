@@ -114,10 +114,11 @@ static int list(struct walk *walk, struct level *level, struct error *err)
 				return result;
 		}
 	}
-	index = walk->index + level->first;
 	count = walk->index_used - level->first;
-	if (count > 0)
-		qsort_r(index, count, sizeof(*index), by_name, walk->names);
+	if (count == 0)
+		return 0; /* there may be no index at all yet */
+	index = walk->index + level->first;
+	qsort_r(index, count, sizeof(*index), by_name, walk->names);
 	/* Each name that both have comes once. */
 	for (size_t i = 0; i < count; i++) {
 		if (kept == 0 || strcmp(walk->names + index[kept - 1], walk->names + index[i]) != 0)

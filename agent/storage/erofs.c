@@ -6,27 +6,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SUPERBLOCK_AT    1024
-#define MAGIC            0xE0F5E1E2u
+#include "storage/erofs_format.h"
+
 #define RAFS_V5_MAGIC    0x52414653u /* at byte 0: "RAFS", little-endian */
 #define BLOCK_BITS_LEAST 9u
 #define BLOCK_BITS_MOST  12u /* a page: what every kernel can */
 #define SLOT_SIZE        128u
-#define HAS_DEVICES      0x00000008u /* EROFS_FEATURE_INCOMPAT_DEVICE_TABLE */
-#define HAS_48_BITS      0x00000080u /* EROFS_FEATURE_INCOMPAT_48BIT: other widths of the numbers below */
-
-/* The 128 bytes at SUPERBLOCK_AT; all little-endian. */
-struct superblock {
-	uint32_t magic, checksum, feature_compat;
-	uint8_t block_bits, extra_slots;
-	uint16_t root;
-	uint64_t inodes, build_time;
-	uint32_t build_time_ns, blocks, meta, xattr;
-	uint8_t uuid[16], name[16];
-	uint32_t feature_incompat;
-	uint16_t compression, extra_devices, device_slot;
-	uint8_t rest[38];
-} __attribute__((packed));
 
 struct slot {
 	char tag[64];
@@ -34,7 +19,7 @@ struct slot {
 	uint8_t rest[56];
 } __attribute__((packed));
 
-_Static_assert(sizeof(struct superblock) == 128 && sizeof(struct slot) == SLOT_SIZE, "as on the disk");
+_Static_assert(sizeof(struct slot) == SLOT_SIZE, "as on the disk");
 
 static int read_slot(int fd, uint64_t size, uint64_t at, uint32_t block_size, struct erofs_device *device, struct error *err)
 {
@@ -56,13 +41,13 @@ static int read_slot(int fd, uint64_t size, uint64_t at, uint32_t block_size, st
 	return 0;
 }
 
-static int check_superblock(const struct superblock *super, uint64_t size, struct error *err)
+static int check_superblock(const struct erofs_superblock *super, uint64_t size, struct error *err)
 {
-	if (le32toh(super->magic) != MAGIC)
+	if (le32toh(super->magic) != EROFS_MAGIC)
 		return error_set(err, ERROR_MOUNT, EINVAL, "not an EROFS image (nor RAFS v6)");
 	if (super->block_bits < BLOCK_BITS_LEAST || super->block_bits > BLOCK_BITS_MOST)
 		return error_set(err, ERROR_MOUNT, EINVAL, "EROFS blocks of 2^%u bytes", super->block_bits);
-	if (le32toh(super->feature_incompat) & HAS_48_BITS)
+	if (le32toh(super->feature_incompat) & EROFS_HAS_48_BITS)
 		return error_set(err, ERROR_MOUNT, ENOTSUP, "EROFS with 48-bit block numbers");
 	if ((uint64_t)le32toh(super->blocks) << super->block_bits > size)
 		return error_set(err, ERROR_MOUNT, ENOSPC, "the image has %llu bytes, and says that it needs %llu",
@@ -72,13 +57,13 @@ static int check_superblock(const struct superblock *super, uint64_t size, struc
 
 int erofs_read(int fd, uint64_t size, struct erofs_layout *layout, struct error *err)
 {
-	struct superblock super;
+	struct erofs_superblock super;
 	uint32_t first = 0;
 	int result;
 
 	memset(layout, 0, sizeof(*layout));
-	if (size < SUPERBLOCK_AT + sizeof(super) || pread(fd, &first, sizeof(first), 0) != (ssize_t)sizeof(first) ||
-	    pread(fd, &super, sizeof(super), SUPERBLOCK_AT) != (ssize_t)sizeof(super))
+	if (size < EROFS_SUPERBLOCK_AT + sizeof(super) || pread(fd, &first, sizeof(first), 0) != (ssize_t)sizeof(first) ||
+	    pread(fd, &super, sizeof(super), EROFS_SUPERBLOCK_AT) != (ssize_t)sizeof(super))
 		return error_set(err, ERROR_MOUNT, EIO, "read the EROFS superblock");
 	if (le32toh(first) == RAFS_V5_MAGIC)
 		return error_set(err, ERROR_UNSUPPORTED_VOLUME, ENOTSUP,
@@ -88,7 +73,7 @@ int erofs_read(int fd, uint64_t size, struct erofs_layout *layout, struct error 
 		return result;
 	layout->block_size = 1u << super.block_bits;
 	layout->bytes = (uint64_t)le32toh(super.blocks) << super.block_bits;
-	if (!(le32toh(super.feature_incompat) & HAS_DEVICES))
+	if (!(le32toh(super.feature_incompat) & EROFS_HAS_DEVICES))
 		return 0;
 	layout->device_count = le16toh(super.extra_devices);
 	if (layout->device_count > EROFS_DEVICES_MAX)
