@@ -201,23 +201,30 @@ static bool is_named(const struct reader *reader, const struct descriptor *descr
 }
 
 /* One that names the platform goes before one that names none. */
-static const struct descriptor *pick(const struct reader *reader, const struct index *index, bool named, size_t *others)
+static bool fits(const struct reader *reader, const struct descriptor *descriptor, bool named, int pass)
 {
-	const struct descriptor *items = index->manifests.items, *picked = NULL;
+	if (named && !is_named(reader, descriptor))
+		return false;
+	return pass == 0 ? is_for(reader, descriptor) : !descriptor->has_platform;
+}
 
-	*others = 0;
-	for (int pass = 0; pass < 2 && !picked; pass++) {
+/* How many different ones fit; the first is picked. */
+static size_t pick(const struct reader *reader, const struct index *index, bool named, struct descriptor *picked)
+{
+	const struct descriptor *items = index->manifests.items;
+	size_t count = 0;
+
+	for (int pass = 0; pass < 2 && count == 0; pass++) {
 		for (size_t i = 0; i < index->manifests.count; i++) {
-			if ((named && !is_named(reader, &items[i])) ||
-			    (pass == 0 ? !is_for(reader, &items[i]) : items[i].has_platform))
+			if (!fits(reader, &items[i], named, pass))
 				continue;
-			if (!picked)
-				picked = &items[i];
-			else if (strcmp(picked->digest, items[i].digest) != 0)
-				(*others)++;
+			if (count == 0)
+				*picked = items[i];
+			if (count == 0 || strcmp(picked->digest, items[i].digest) != 0)
+				count++;
 		}
 	}
-	return picked;
+	return count;
 }
 
 static int tell_names(const char *file, const struct reader *reader, const struct index *index, struct error *err)
@@ -249,8 +256,7 @@ static int tell_names(const char *file, const struct reader *reader, const struc
 /* `type`: what the descriptor says of it; NULL: index.json, which has none. */
 static int choose(struct reader *reader, const char *file, const char *type, json_object *json, struct error *err)
 {
-	struct index index;
-	size_t others;
+	struct index index = { 0 };
 	int result = oci_blob_decode(json, file, &index_schema, &index, &reader->layout->memory, err);
 
 	if (result < 0)
@@ -263,12 +269,9 @@ static int choose(struct reader *reader, const char *file, const char *type, jso
 				     : check_own_type(file, index.type, type ? type : "", err);
 	if (result < 0)
 		return result;
-	const struct descriptor *picked = pick(reader, &index, !type, &others);
+	size_t count = pick(reader, &index, !type, &reader->found);
 	/* Of an index within one the first is taken, as the specification has it: they differ in what is finer than a platform. */
-	if (!picked || (!type && others > 0))
-		return tell_names(file, reader, &index, err);
-	reader->found = *picked;
-	return 0;
+	return count == 1 || (count > 1 && type) ? 0 : tell_names(file, reader, &index, err);
 }
 
 static int find_manifest(struct reader *reader, struct error *err)
@@ -364,7 +367,7 @@ static int read_config(struct reader *reader, const struct manifest *manifest, s
 static int read_manifest(struct reader *reader, struct error *err)
 {
 	struct oci_layout *layout = reader->layout;
-	struct manifest manifest;
+	struct manifest manifest = { 0 };
 
 	oci_blob_name(reader->found.digest, layout->manifest);
 	int result = oci_blob_read(layout->folder, layout->manifest, reader->found.digest, reader->found.size,
@@ -429,7 +432,7 @@ static int read_platform(struct reader *reader, const char *platform, struct err
 
 static int check_version(struct oci_layout *layout, struct error *err)
 {
-	struct version version;
+	struct version version = { 0 };
 	json_object *json;
 	int result = oci_blob_read(layout->folder, LAYOUT_FILE, NULL, 0, &json, err);
 
@@ -458,7 +461,7 @@ static int open_all(struct reader *reader, struct error *err)
 
 int oci_layout_open(const char *name, const char *platform, struct oci_layout *layout, struct error *err)
 {
-	struct reader reader = { .layout = layout };
+	struct reader reader = { .layout = layout, .found.type = "", .found.digest = "" };
 
 	*layout = (struct oci_layout)OCI_LAYOUT_NONE;
 	int result = read_name(&reader, name, err);
