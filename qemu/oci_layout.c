@@ -140,7 +140,7 @@ struct reader {
 	const char *ref; /* NULL: the only image */
 	char os[65], architecture[65];
 	struct descriptor found; /* of the manifest, or the next index */
-	json_object *documents[NESTED_MAX + 1];
+	json_object *documents[NESTED_MAX];
 	size_t document_count;
 };
 
@@ -276,27 +276,24 @@ static int choose(struct reader *reader, const char *file, const char *type, jso
 
 static int find_manifest(struct reader *reader, struct error *err)
 {
+	const struct descriptor *found = &reader->found;
 	char file[OCI_BLOB_NAME_SIZE] = INDEX_FILE;
-	const char *type = NULL;
 
-	for (size_t depth = 0;; depth++) {
+	for (size_t depth = 0; depth < NESTED_MAX; depth++) {
 		json_object *json;
-		int result = oci_blob_read(reader->layout->folder, file, type ? reader->found.digest : NULL, reader->found.size,
-					   &json, err);
+		int result = oci_blob_read(reader->layout->folder, file, depth ? found->digest : NULL, found->size, &json, err);
 
 		if (result < 0)
 			return result;
 		reader->documents[reader->document_count++] = json; /* what was found points into it */
-		result = choose(reader, file, type, json, err);
+		result = choose(reader, file, depth ? found->type : NULL, json, err);
 		if (result < 0)
 			return result;
-		type = reader->found.type;
-		if (kind_of(type) != KIND_INDEX)
-			return check_kind(file, "manifests[]", type, KIND_MANIFEST, err);
-		if (depth + 1 == NESTED_MAX)
-			return fail_set(err, ELOOP, "%s: more than %d indexes in each other", file, NESTED_MAX);
-		oci_blob_name(reader->found.digest, file);
+		if (kind_of(found->type) != KIND_INDEX)
+			return check_kind(file, "manifests[]", found->type, KIND_MANIFEST, err);
+		oci_blob_name(found->digest, file);
 	}
+	return fail_set(err, ELOOP, "%s: more than %d indexes in each other", file, NESTED_MAX);
 }
 
 /* ---- the manifest ---- */
