@@ -236,6 +236,7 @@ static void check_refused(int result, const struct error *err, const char *what,
 	check_row(strstr(err->message, wanted), "%s: '%s' is not in: %s", what, wanted, err->message);
 }
 
+#define UP      "../../../../"
 #define LAYER_1 "\"digest\":\"@1\",\"size\":#1"
 static const char indexes_in_each_other[] = "{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":\"" TYPE
 					    "manifest.v1+json\"," NOWHERE "," NAMED("a") "},"
@@ -261,6 +262,9 @@ static void documents_that_are_refused(void **state)
 		{ .change = { PART_INDEX, "@m", "sha256:../../../etc/passwd" },
 		  "manifests[0].digest: 'sha256:../../../etc/passwd'" },
 		{ .change = { PART_INDEX, "@m", "sha256:ABCDEF" }, "manifests[0].digest: " },
+		/* As long as a digest is, and longer behind one. */
+		{ .change = { PART_INDEX, "@m", "sha256:" UP UP UP UP "../etc/passwd///" }, "manifests[0].digest: " },
+		{ .change = { PART_INDEX, "@m", "@m/../x" }, "manifests[0].digest: " },
 		{ .change = { PART_INDEX, "@m", "@m0" }, "manifests[0].digest: " },
 		{ .change = { PART_INDEX, "sha256:", "sha512:" },
 		  "manifests[0].digest: ",
