@@ -34,5 +34,6 @@ int layer_diff(const struct options *options, struct error *err);
 int layer_list(const struct options *options, struct error *err);
 int layer_remove(const struct options *options, struct error *err);
 int image_build(const struct options *options, struct error *err);
+int image_import(const struct options *options, struct error *err);
 
 #endif

@@ -121,6 +121,8 @@ int config_check_texts(const struct options *options, struct error *err)
 {
 	int result = options->cwd ? check_utf8(options->cwd, err) : 0;
 
+	if (result == 0 && options->user)
+		result = check_utf8(options->user, err);
 	for (size_t i = 0; i < options->rest_count && result == 0; i++)
 		result = check_utf8(options->rest[i], err);
 	for (size_t i = 0; i < options->env.count && result == 0; i++)
@@ -169,30 +171,6 @@ static void write_env(struct encode *e, const struct options *options)
 	buf_free(&text);
 }
 
-static int write_user(struct encode *e, const char *user, struct error *err)
-{
-	unsigned long long uid, gid = 0;
-	int end = 0;
-
-	if (!user)
-		return 0;
-	/* %n is set only if everything before it matched, and then the text must end there. */
-	if (user[0] < '0' || user[0] > '9' || sscanf(user, "%10llu%n", &uid, &end) < 1)
-		return fail_set(err, EINVAL, "--user %s: numbers are needed, UID or UID:GID", user);
-	if (user[end] == ':' && user[end + 1] >= '0' && user[end + 1] <= '9') {
-		int more = 0;
-
-		if (sscanf(user + end + 1, "%10llu%n", &gid, &more) < 1)
-			more = 0;
-		end += 1 + more;
-	}
-	if (user[end] != '\0' || uid >= UINT32_MAX || gid >= UINT32_MAX)
-		return fail_set(err, EINVAL, "--user %s: numbers are needed, UID or UID:GID", user);
-	encode_uint(e, "uid", uid);
-	encode_uint(e, "gid", gid);
-	return 0;
-}
-
 int config_process(struct encode *e, const struct options *options, bool log, struct error *err)
 {
 	unsigned width, height;
@@ -208,7 +186,9 @@ int config_process(struct encode *e, const struct options *options, bool log, st
 	write_env(e, options);
 	if (options->cwd)
 		encode_string(e, "cwd", options->cwd);
-	result = write_user(e, options->user, err);
+	/* Names and numbers are the image's, whose files are in the VM: the agent reads them. */
+	if (options->user)
+		encode_string(e, "user", options->user);
 	if (options->tty) {
 		encode_bool(e, "terminal", true);
 		if (terminal_size(&width, &height)) {

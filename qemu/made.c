@@ -23,6 +23,7 @@ static const struct {
 	[MADE_VOLUME] = { "volume.detach", "id", "" },
 	[MADE_SCRATCH] = { "scratch.remove", "id", "" },
 	[MADE_STORE] = { "layer.close", "store", "" },
+	[MADE_LAYER] = { "layer.remove", "id", "" },
 	[MADE_MOUNTED] = { "layer.put", "id", "" },
 	[MADE_ROOTFS] = { "rootfs.remove", "id", "" },
 	[MADE_CONTAINER] = { "container.remove", "id", ",\"force\":true" },

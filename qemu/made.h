@@ -9,8 +9,8 @@
  * "it is not there" counts as undone.
  */
 
-/* A store's layers have no entries: they are on a scratch that goes with it. */
-enum made_kind { MADE_DISK, MADE_VOLUME, MADE_SCRATCH, MADE_STORE, MADE_MOUNTED, MADE_ROOTFS, MADE_CONTAINER };
+/* The layers of a run's store have no entries: they are on a scratch that goes with it. */
+enum made_kind { MADE_DISK, MADE_VOLUME, MADE_SCRATCH, MADE_STORE, MADE_LAYER, MADE_MOUNTED, MADE_ROOTFS, MADE_CONTAINER };
 
 struct made {
 	enum made_kind kind;

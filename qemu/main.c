@@ -68,7 +68,8 @@ static const struct options_row console_rows[] = { FLAG("follow", follow, "go on
 static const struct options_row call_rows[] = { TIMEOUT("give up after this time (never)") };
 
 static const struct options_row run_rows[] = {
-	COMMAS("image", images, "FILE[,...]", "images made by `coffer image build`, the top layer first"),
+	COMMAS("image", images, "FILE[,...]|oci:FOLDER[:REF]",
+	       "images made by `coffer image build`, the top layer first; or an image of an OCI layout, run with its own config"),
 	COMMAS("layers", layers, "FILE[,...]",
 	       "OCI layer archives (tar, plain, gzip or zstd), the top layer first; unpacked in the VM, onto the scratch"),
 	TEXT("oci", oci, "BUNDLE", "an OCI bundle: its root file system and its config.json, in place of --image and the rest"),
@@ -76,7 +77,7 @@ static const struct options_row run_rows[] = {
 	TEXT("config", config, "FILE", "libcontainer configuration, taken as it is, in place of the default one"),
 	MANY("env", env, "NAME[=VALUE]", "a variable; without a value, coffer's own; may be given again"),
 	TEXT("cwd", cwd, "PATH", "the program's working folder (/)"),
-	TEXT("user", user, "UID[:GID]", "numbers (0:0)"),
+	TEXT("user", user, "USER[:GROUP]", "names, as the image has them, or numbers (0:0)"),
 	TEXT("hostname", hostname, "NAME", "the container's host name (its id)"),
 	NUMBER("memory-limit", OPTIONS_SIZE, memory_limit, 1ull << 20, 1ull << 44, "SIZE", "memory of the container"),
 	FLAG("tty", tty, "a terminal is the program's input and output"),
@@ -89,7 +90,7 @@ static const struct options_row run_rows[] = {
 static const struct options_row exec_rows[] = {
 	MANY("env", env, "NAME[=VALUE]", "a variable; without a value, coffer's own; may be given again"),
 	TEXT("cwd", cwd, "PATH", "the program's working folder (/)"),
-	TEXT("user", user, "UID[:GID]", "numbers (0:0)"),
+	TEXT("user", user, "USER[:GROUP]", "names, as the image has them, or numbers (0:0)"),
 	FLAG("tty", tty, "a terminal is the program's input and output"),
 };
 
@@ -127,6 +128,15 @@ static const struct options_row layer_import_rows[] = {
 	JSON("print the answer of docs/PROTOCOL.md's layer.import"),
 };
 
+static const struct options_row image_import_rows[] = {
+	TEXT("store", store, "STORE", "the store that its layers go to"),
+	TEXT("name", name, "LAYER", "the id of its top layer (one made of the store's name and the digests)"),
+	TEXT("platform", platform, "OS/ARCH", "which of the image's platforms (linux, and this machine's)"),
+	FLAG("devices", devices, "make the device nodes that its layers hold, in place of refusing them"),
+	JSON("print the layers, and which of them were there already"),
+	FLAG("verbose", verbose, "show each layer with its time and the bytes that it wrote"),
+};
+
 static const struct options_row layer_list_rows[] = { JSON("the array of docs/PROTOCOL.md's layer.list") };
 
 #define ROWS(rows) rows, array_count(rows)
@@ -153,6 +163,7 @@ static const struct options_command commands[] = {
 	  3, false, call_run, MAIN_FAILURE },
 	{ "run",
 	  "NAME --image FILE[,...] --scratch FILE[,SIZE] [OPTION]... -- PROGRAM [ARGUMENT]...\n"
+	  "       coffer run [NAME] --image oci:FOLDER[:REF] --scratch FILE[,SIZE] [OPTION]... [-- ARGUMENT...]\n"
 	  "       coffer run NAME --layers FILE[,...] --scratch FILE[,SIZE] [OPTION]... -- PROGRAM [ARGUMENT]...\n"
 	  "       coffer run [NAME] --oci BUNDLE [OPTION]... [-- PROGRAM [ARGUMENT]...]",
 	  "Run a program in a new container: plug and attach its images, or import its layers, make its scratch, stream its input "
@@ -199,6 +210,9 @@ static const struct options_command commands[] = {
 	{ "image build", "FOLDER|TAR OUT [OPTION]...",
 	  "Make a verified image: a file system, and behind it its hash tree. OUT.json, also printed, is its Kata volume.",
 	  ROWS(build_rows), 2, 2, false, image_build, MAIN_FAILURE },
+	{ "image import", "NAME oci:FOLDER[:REF] --store STORE [OPTION]...",
+	  "Bring the layers of an image into a store; what is there already is not sent again. Prints the top layer's id.",
+	  ROWS(image_import_rows), 2, 2, false, image_import, MAIN_FAILURE },
 };
 
 static void usage(FILE *to)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "qemu/fail.h"
+#include "qemu/oci_layout.h"
 
 int options_size(const char *text, uint64_t *bytes, struct error *err)
 {
@@ -152,10 +153,12 @@ static int read_option(const struct options_command *command, char ***argv, stru
 
 static int check_counts(const struct options_command *command, const struct options *options, struct error *err)
 {
-	/* A bundle says itself what is run, and may have a VM of its own. */
-	if (options->word_count < command->words_min && !options->oci)
+	/* A bundle or an image says itself what is run, and may have a VM of its own. */
+	bool is_whole = options->oci || (options->images.count > 0 && oci_layout_is(options->images.items[0]));
+
+	if (options->word_count < command->words_min && !is_whole)
 		return fail_set(err, EINVAL, "something is missing; usage: coffer %s %s", command->name, command->arguments);
-	if (command->rest && options->rest_count == 0 && !options->oci)
+	if (command->rest && options->rest_count == 0 && !is_whole)
 		return fail_set(err, EINVAL, "the program to run is missing; usage: coffer %s %s", command->name,
 				command->arguments);
 	return 0;

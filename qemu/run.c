@@ -17,6 +17,7 @@
 #include "qemu/file.h"
 #include "qemu/interrupt.h"
 #include "qemu/made.h"
+#include "qemu/oci_layout.h"
 #include "qemu/pump.h"
 #include "qemu/report.h"
 #include "qemu/stack.h"
@@ -31,8 +32,9 @@
 
 struct run {
 	const struct options *options;
-	struct options own;   /* those of a bundle's run: with its image */
-	struct bundle bundle; /* of --oci */
+	struct options own;      /* those of a bundle's run: with its image; of an image's: with its config */
+	struct bundle bundle;    /* of --oci */
+	struct oci_layout image; /* of --image oci:... */
 	struct vm vm;
 	struct client client;
 	struct stream stream;
@@ -196,11 +198,18 @@ static int make_scratch(struct run *run, struct error *err)
 	return result < 0 ? result : call(run, "scratch.create", run->scratch, &e, err);
 }
 
+static bool has_layers(const struct run *run)
+{
+	return run->options->layers.count || run->image.layer_count;
+}
+
 static int make_layers(struct run *run, struct error *err)
 {
 	const struct options *options = run->options;
 
-	return options->layers.count ? stack_make(options, &run->vm, &run->client, run->tag, &run->made, err) : 0;
+	if (!has_layers(run))
+		return 0;
+	return stack_make(options, run->image.layer_count ? &run->image : NULL, &run->vm, &run->client, run->tag, &run->made, err);
 }
 
 static void encode_lower(struct run *run, struct encode *e)
@@ -226,7 +235,7 @@ static int make_rootfs(struct run *run, struct error *err)
 	snprintf(top, sizeof(top), "%s-" MADE_TOP_ENDING, run->tag);
 	encode_open(&e, NULL, '{');
 	encode_string(&e, "id", run->tag);
-	if (run->options->layers.count)
+	if (has_layers(run))
 		encode_string(&e, "layer", top);
 	else
 		encode_lower(run, &e);
@@ -382,10 +391,42 @@ static int check_images(const struct options *options, struct error *err)
 	return 0;
 }
 
+static bool names_layout(const struct options *options)
+{
+	for (size_t i = 0; i < options->images.count; i++) {
+		if (oci_layout_is(options->images.items[i]))
+			return true;
+	}
+	return false;
+}
+
+/* From here on the options are those of the command line with the image's own words. */
+static int check_layout(struct run *run, struct error *err)
+{
+	const struct options *options = run->options;
+
+	if (options->images.count != 1 || options->layers.count || options->oci)
+		return fail_set(err, EINVAL, "--image oci:FOLDER goes with no other --image, and not with --layers or --oci");
+	if (!options->scratch)
+		return fail_set(err, EINVAL, "--image oci:FOLDER needs --scratch, where the layers are unpacked");
+	if (options->word_count == 0 && (options->detach || options->keep))
+		return fail_set(err, EINVAL, "--detach and --keep need the name of a VM that stays");
+	int result = oci_layout_open(options->images.items[0], NULL, &run->image, err);
+	if (result == 0)
+		result = oci_config_apply(&run->image.config, options, &run->own, &run->image.memory, err);
+	if (result < 0)
+		return result;
+	run->own.images.count = 0;
+	run->options = &run->own;
+	return 0;
+}
+
 static int check_parts(struct run *run, struct error *err)
 {
 	const struct options *options = run->options;
 
+	if (names_layout(options))
+		return check_layout(run, err);
 	if (options->layers.count)
 		return stack_check(options, err);
 	return options->oci ? check_bundle(run, err) : check_images(options, err);
@@ -393,8 +434,8 @@ static int check_parts(struct run *run, struct error *err)
 
 static int check(struct run *run, struct error *err)
 {
-	const struct options *options = run->options;
 	int result = check_parts(run, err);
+	const struct options *options = run->options;
 
 	if (result < 0)
 		return result;
@@ -486,10 +527,13 @@ static int run_whole(struct run *run, struct error *err)
 
 int run_run(const struct options *options, struct error *err)
 {
-	struct run run = { .options = options, .client = CLIENT_NONE, .stream = STREAM_NONE, .interrupt = -1 };
+	struct run run = {
+		.options = options, .client = CLIENT_NONE, .stream = STREAM_NONE, .interrupt = -1, .image = OCI_LAYOUT_NONE
+	};
 	int result = run_whole(&run, err);
 
 	bundle_close(&run.bundle);
+	oci_layout_close(&run.image);
 	if (run.has_throwaway)
 		throwaway_stop(run.tag, run.vm.name[0] != '\0');
 	close_fd(&run.interrupt);

@@ -145,6 +145,7 @@ static const struct decode_field process_fields[] = {
 	{ FIELD(config_process, "cwd", DECODE_STRING, cwd), .check = decode_check_absolute },
 	{ FIELD(config_process, "uid", DECODE_UINT, uid), .max = UINT32_MAX - 1 },
 	{ FIELD(config_process, "gid", DECODE_UINT, gid), .max = UINT32_MAX - 1 },
+	{ FIELD(config_process, "user", DECODE_STRING, user), .flags = DECODE_NONZERO, .max = 256 },
 	{ FIELD(config_process, "additional_groups", DECODE_LIST, additional_groups), .item = &group_item, .max = 64 },
 	{ FIELD(config_process, "terminal", DECODE_BOOL, terminal) },
 	{ FIELD(config_process, "console_width", DECODE_UINT, console_width), .max = UINT16_MAX },
@@ -205,6 +206,8 @@ int config_decode_process(json_object *json, struct config_process *process, str
 		return result;
 	if (((const char *const *)process->args.items)[0][0] == '\0')
 		return error_field(err, "args[0]", "must not be empty");
+	if (process->user && (process->uid || process->gid || process->additional_groups.count))
+		return error_field(err, "user", "does not go with uid, gid and additional_groups");
 	if (process->stdio_name) {
 		size_t i = 0;
 

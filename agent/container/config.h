@@ -81,6 +81,7 @@ struct config_process {
 	struct decode_list args, env;         /* const char * */
 	struct decode_list additional_groups; /* uint64_t */
 	const char *cwd, *stdio_name, *apparmor_profile;
+	const char *user; /* in place of uid, gid and groups: container/users.h */
 	uint64_t uid, gid, umask, console_width, console_height;
 	bool terminal, has_umask;
 	bool no_new_privileges, has_no_new_privileges;

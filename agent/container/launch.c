@@ -245,6 +245,8 @@ int launch_run(const struct launch *launch, pid_t *pid, struct error *err)
 	const struct config *config = launch->config;
 	struct syscall_filter_program seccomp = { 0 };
 	struct groups groups = GROUPS_NONE;
+	struct config_process process = *launch->process;
+	struct users_ids ids;
 	fd_auto proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	fd_auto program = is_sandbox(launch) ? open("/pause", O_PATH | O_CLOEXEC) : -1;
 	struct stage stage = {
@@ -252,7 +254,8 @@ int launch_run(const struct launch *launch, pid_t *pid, struct error *err)
 		.rootfs = launch->rootfs,
 		.cgroup = launch->cgroup,
 		.config = config,
-		.process = launch->process,
+		.process = &process,
+		.ids = &ids,
 		.seccomp = &seccomp,
 		.proc = proc,
 		.target = launch->target,

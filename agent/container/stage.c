@@ -29,8 +29,42 @@
 #include "sys/paths.h"
 #include "sys/rights.h"
 
-#define PASSWD_MAX  (1024u * 1024u)
+#define PASSWD_MAX  (1024u * 1024u) /* bytes of /etc/passwd, and of /etc/group */
 #define USUAL_UMASK 022u
+
+/* The text of a file in the root; NULL when there is none that can be used. */
+static char *read_text(int root, const char *path)
+{
+	struct error ignored;
+	struct stat status;
+	fd_auto fd = root >= 0 ? paths_open(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, &ignored) : -1;
+
+	if (fd < 0 || fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) || status.st_size > PASSWD_MAX)
+		return NULL;
+	char *text = calloc(1, PASSWD_MAX + 1);
+	if (text && read(fd, text, PASSWD_MAX) < 0)
+		text[0] = '\0';
+	return text;
+}
+
+/* From here on the process has numbers, whatever the request said. */
+static int find_user(const struct stage *stage, int root, struct error *err)
+{
+	struct config_process *process = stage->process;
+	struct users_ids *ids = stage->ids;
+
+	if (!process->user)
+		return 0;
+	auto_free char *passwd = read_text(root, "/etc/passwd");
+	auto_free char *group = read_text(root, "/etc/group");
+	int result = users_find(process->user, passwd, group, ids, err);
+	if (result < 0)
+		return result;
+	process->uid = ids->uid;
+	process->gid = ids->gid;
+	process->additional_groups = (struct decode_list){ .items = ids->groups, .count = ids->group_count };
+	return 0;
+}
 
 static void report(const struct stage *stage, enum stage_progress progress, const struct error *error, int master)
 {
@@ -169,6 +203,8 @@ static int make_container(const struct stage *stage, struct rootfs *rootfs, int 
 		result = sysctl_write(&config->sysctl, stage->proc, err);
 	if (result == 0)
 		result = rootfs_prepare(rootfs, err);
+	if (result == 0)
+		result = find_user(stage, rootfs->root, err);
 	if (result == 0 && stage->process->terminal)
 		result = open_terminal(stage, rootfs->root, master, err);
 	if (result == 0)
@@ -184,23 +220,15 @@ static int join_container(const struct stage *stage, int *master, struct error *
 
 	if (root < 0)
 		return error_set(err, ERROR_CONTAINER, errno, "open the root");
-	return stage->process->terminal ? open_terminal(stage, root, master, err) : 0;
+	int result = find_user(stage, root, err);
+	return result == 0 && stage->process->terminal ? open_terminal(stage, root, master, err) : result;
 }
 
-/* The container's passwd as text; NULL when there is none that can be used. */
 static char *read_passwd(void)
 {
-	struct error ignored;
-	struct stat status;
 	fd_auto root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	fd_auto fd = root >= 0 ? paths_open(root, "/etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY, &ignored) : -1;
 
-	if (fd < 0 || fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) || status.st_size > PASSWD_MAX)
-		return NULL;
-	char *text = calloc(1, PASSWD_MAX + 1);
-	if (text && read(fd, text, PASSWD_MAX) < 0)
-		text[0] = '\0';
-	return text;
+	return read_text(root, "/etc/passwd");
 }
 
 static int enter_directory(const char *path, struct error *err)
@@ -353,7 +381,6 @@ _Noreturn static void run_program(const struct stage *stage, const struct privil
 
 _Noreturn void stage_run(const struct stage *stage)
 {
-	const struct privileges privileges = wanted_privileges(stage);
 	struct decode_memory memory = { 0 };
 	struct error err = { 0 };
 	int master = -1;
@@ -365,6 +392,7 @@ _Noreturn void stage_run(const struct stage *stage)
 	auto_free char *passwd = result == 0 ? read_passwd() : NULL;
 	const char **environment = environment_make(stage->process, passwd, &memory);
 	const char **args = terminated(&stage->process->args, &memory);
+	const struct privileges privileges = wanted_privileges(stage);
 	if (result == 0 && (!environment || !args))
 		result = error_set(&err, ERROR_INTERNAL, ENOMEM, "arguments");
 	if (result == 0)

@@ -3,6 +3,7 @@
 #define CONTAINER_STAGE_H
 
 #include "container/config.h"
+#include "container/users.h"
 
 /*
  * The child's part of a launch: from a fresh clone of the worker to execve.  It talks on two sockets, both SEQPACKET:
@@ -19,7 +20,8 @@ struct stage {
 	int program; /* what a sandbox executes; or -1: by the process's args */
 	const char *cgroup;
 	const struct config *config;
-	const struct config_process *process;
+	struct config_process *process; /* the child finds out who `user` is, and puts numbers there */
+	struct users_ids *ids;
 	const struct syscall_filter_program *seccomp;
 	int proc;   /* the agent's own /proc */
 	int target; /* exec: pidfd of the container's first process */

@@ -30,6 +30,7 @@ const char *const agent_info_features[] = {
 	"rootfs.overlay",
 	"container",
 	"container.oci_spec",
+	"container.user_names",
 	"container.exec",
 	"container.terminal",
 	"container.stats",
