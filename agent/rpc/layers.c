@@ -32,6 +32,10 @@
 	{                                                                                                                          \
 		FIELD(type, key, DECODE_STRING, member), .flags = DECODE_NONZERO, .max = DIGEST_TEXT, .check = digest_check        \
 	}
+#define UINT32(type, key, member)                                                                                                  \
+	{                                                                                                                          \
+		FIELD(type, key, DECODE_UINT, member), .flags = DECODE_REQUIRED, .max = UINT32_MAX - 1                             \
+	}
 #define SCHEMA(fields, type, check)                                                                                                \
 	{                                                                                                                          \
 		fields, array_count(fields), sizeof(struct type), check                                                            \
@@ -45,6 +49,14 @@ static unsigned or_else(uint64_t asked, unsigned usual)
 static const char *id_of(const struct rpc_call *call)
 {
 	return ((const struct params_id *)call->params)->id;
+}
+
+static void refuse_without_memory(struct rpc_call *call)
+{
+	struct error err;
+
+	error_set(&err, ERROR_INTERNAL, ENOMEM, "maps of ids");
+	rpc_call_fail(call, &err);
 }
 
 /* ---- stores ---- */
@@ -174,16 +186,79 @@ void rpc_layers_encode_create(struct encode *e, const struct rpc_call *call, con
 	rpc_results_steps(e, &made->steps);
 }
 
+struct params_shown {
+	uint64_t tree, mount, count;
+};
+
+struct params_get {
+	const char *id;
+	struct decode_list uids, gids;
+	struct trees_get request;
+};
+
+static int check_shown(const void *object, struct error *err)
+{
+	const struct params_shown *range = object;
+
+	if (range->count == 0 || range->tree + range->count > UINT32_MAX || range->mount + range->count > UINT32_MAX)
+		return error_field(err, "count", "ids are below 2^32 - 1, and there is one at least");
+	return 0;
+}
+
+static int check_get(const void *object, struct error *err)
+{
+	const struct params_get *params = object;
+
+	if (!params->uids.count == !params->gids.count)
+		return 0;
+	return error_field(err, params->uids.count ? "gids" : "uids", "is required: both are mapped, or none");
+}
+
+static const struct decode_field shown_fields[] = { UINT32(params_shown, "tree", tree), UINT32(params_shown, "mount", mount),
+						    UINT32(params_shown, "count", count) };
+static const struct decode_schema shown_schema = SCHEMA(shown_fields, params_shown, check_shown);
+
+static const struct decode_field get_fields[] = {
+	ID(params_get, "id", id, DECODE_REQUIRED),
+	{ FIELD(params_get, "uids", DECODE_LIST, uids), .schema = &shown_schema, .max = IDMAP_RANGES_MAX },
+	{ FIELD(params_get, "gids", DECODE_LIST, gids), .schema = &shown_schema, .max = IDMAP_RANGES_MAX },
+};
+const struct decode_schema rpc_layers_get_schema = SCHEMA(get_fields, params_get, check_get);
+
+static struct idmap_range *shown_ranges(struct rpc_call *call, const struct decode_list *list)
+{
+	const struct params_shown *said = list->items;
+	struct idmap_range *ranges = decode_alloc(&call->memory, list->count + 1, sizeof(*ranges));
+
+	for (size_t i = 0; ranges && i < list->count; i++)
+		ranges[i] = (struct idmap_range){ .tree = (uint32_t)said[i].tree,
+						  .mount = (uint32_t)said[i].mount,
+						  .count = (uint32_t)said[i].count };
+	return ranges;
+}
+
 void rpc_layers_run_get(struct rpc_call *call)
 {
-	trees_get(call->agent, id_of(call), rpc_call_answer(call));
+	struct params_get *params = call->params;
+
+	params->request = (struct trees_get){
+		.id = params->id,
+		.map = { .uids = shown_ranges(call, &params->uids),
+			 .gids = shown_ranges(call, &params->gids),
+			 .uid_count = params->uids.count,
+			 .gid_count = params->gids.count },
+	};
+	if (!params->request.map.uids || !params->request.map.gids)
+		refuse_without_memory(call);
+	else
+		trees_get(call->agent, &params->request, rpc_call_answer(call));
 }
 
 void rpc_layers_encode_get(struct encode *e, const struct rpc_call *call, const void *result)
 {
 	const struct trees_got *got = result;
 
-	encode_string(e, "id", id_of(call));
+	encode_string(e, "id", ((const struct params_get *)call->params)->id);
 	encode_string(e, "path", got->path);
 	encode_bool(e, "writable", got->writable);
 	encode_uint(e, "gets", got->gets);
@@ -327,11 +402,6 @@ void rpc_layers_encode_metadata(struct encode *e, const struct rpc_call *call, c
 
 /* ---- archives ---- */
 
-#define UINT32(type, key, member)                                                                                                  \
-	{                                                                                                                          \
-		FIELD(type, key, DECODE_UINT, member), .flags = DECODE_REQUIRED, .max = UINT32_MAX - 1                             \
-	}
-
 struct params_range {
 	uint64_t archive, tree, count;
 };
@@ -417,14 +487,6 @@ static struct export_map *export_maps(struct rpc_call *call, const struct decode
 					       .archive = (uint32_t)ranges[i].archive,
 					       .count = (uint32_t)ranges[i].count };
 	return maps;
-}
-
-static void refuse_without_memory(struct rpc_call *call)
-{
-	struct error err;
-
-	error_set(&err, ERROR_INTERNAL, ENOMEM, "maps of ids");
-	rpc_call_fail(call, &err);
 }
 
 void rpc_layers_run_import(struct rpc_call *call)

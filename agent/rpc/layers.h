@@ -7,7 +7,7 @@
 /* The layer.* methods: rows of rpc/methods.c, in its order. */
 
 extern const struct decode_schema rpc_layers_open_schema, rpc_layers_store_schema, rpc_layers_create_schema, rpc_layers_list_schema,
-	rpc_layers_import_schema, rpc_layers_export_schema;
+	rpc_layers_import_schema, rpc_layers_get_schema, rpc_layers_export_schema;
 
 void rpc_layers_run_open(struct rpc_call *call);
 void rpc_layers_run_close(struct rpc_call *call);

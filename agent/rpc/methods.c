@@ -235,7 +235,7 @@ const struct rpc_method rpc_methods[] = {
 	{ "layer.export", &rpc_layers_export_schema, rpc_layers_run_export, rpc_layers_encode_export, false },
 	{ "layer.changes", &rpc_layers_export_schema, rpc_layers_run_changes, rpc_layers_encode_changes, false },
 	{ "layer.diff_size", &params_id, rpc_layers_run_size, rpc_layers_encode_size, false },
-	{ "layer.get", &params_id, rpc_layers_run_get, rpc_layers_encode_get, false },
+	{ "layer.get", &rpc_layers_get_schema, rpc_layers_run_get, rpc_layers_encode_get, false },
 	{ "layer.put", &params_id, rpc_layers_run_put, NULL, false },
 	{ "layer.remove", &params_id, rpc_layers_run_remove, NULL, false },
 	{ "layer.exists", &params_id, rpc_layers_run_exists, rpc_layers_encode_exists, true },

@@ -12,7 +12,9 @@
 #include "base/text.h"
 #include "layer/image.h"
 #include "storage/overlay.h"
+#include "sys/mounts.h"
 #include "sys/paths.h"
+#include "sys/rollback.h"
 
 /* ---- mounting ---- */
 
@@ -34,6 +36,83 @@ static int make_member(const struct layer_object *layer, const char *name, char 
 		return store_member(&layer->store->store, layer->facts.number, true, name, path, err);
 	if (text_format(path, STORE_PATH_MAX + 64, IMAGES_DIRECTORY "/%s/%s", layer->object.id, name) < 0)
 		return error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "layer %s", layer->object.id);
+	return 0;
+}
+
+/* ---- other owners ---- */
+
+#define MAPPED_DIRECTORY "/run/coffer/mapped" /* the layers of a tree, mapped, are mounted on .../ID/NUMBER while it is stacked */
+
+static struct idmap map_of(const struct tree_object *tree)
+{
+	return (struct idmap){
+		.uids = tree->ranges,
+		.uid_count = tree->uid_count,
+		.gids = tree->ranges + tree->uid_count,
+		.gid_count = tree->gid_count,
+	};
+}
+
+static int open_lower(const char *base, const char *name, struct error *err)
+{
+	fd_auto folder = open(base, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int lower = folder < 0 ? -1 : openat(folder, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return lower < 0 ? error_set(err, ERROR_MOUNT, errno, "open the layer %s", name) : lower;
+}
+
+/* The layer `name` is now one whose owners are mapped, on a place of its own; overlayfs makes a copy of that mount. */
+static int map_layer(const char *base, int namespace, const char *target, char name[LAYERS_NAME_MAX], struct undo *undo,
+		     struct error *err)
+{
+	fd_auto lower = open_lower(base, name, err);
+	fd_auto mapped = lower < 0 ? lower : idmap_clone(lower, namespace, err);
+	int result = mapped < 0 ? mapped : mounts_place(mapped, target, undo, ERROR_MOUNT, err);
+
+	if (result == 0 && text_format(name, LAYERS_NAME_MAX, "%s", target) < 0)
+		result = error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "layer %s", target);
+	return result;
+}
+
+static int map_chain(const struct tree_object *tree, struct layers_chain *chain, struct undo *undo, struct error *err)
+{
+	const struct idmap map = map_of(tree);
+	char target[LAYERS_NAME_MAX];
+	fd_auto namespace = idmap_open(&map, err);
+	int result = namespace;
+
+	if (result >= 0)
+		result = paths_mkdirs(MAPPED_DIRECTORY, 0700, err);
+	if (result == 0 && text_format(target, sizeof(target), MAPPED_DIRECTORY "/%s", tree->object.id) < 0)
+		result = error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "layer %s", tree->object.id);
+	if (result == 0)
+		result = undo_push(undo, UNDO_RMDIR, target, err);
+	if (result == 0 && mkdir(target, 0700) < 0)
+		result = error_set(err, ERROR_MOUNT, errno, "make the directory %s", target);
+	for (size_t i = 0; i < chain->count && result == 0; i++) {
+		if (chain->lower[i] != chain->names[i])
+			continue; /* the empty directory */
+		if (text_format(target, sizeof(target), MAPPED_DIRECTORY "/%s/%zu", tree->object.id, i) < 0)
+			result = error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "layer %s", tree->object.id);
+		else
+			result = map_layer(tree->layer->store->store.path, namespace, target, chain->names[i], undo, err);
+	}
+	return result;
+}
+
+/* The directory that shows as "/" is the upper one: its owner is what root is shown as. */
+static int own_root(const struct tree_object *tree, const char *upper, struct error *err)
+{
+	const struct idmap map = map_of(tree);
+	uint32_t uid = idmap_shown(map.uids, map.uid_count, 0), gid = idmap_shown(map.gids, map.gid_count, 0);
+	struct stat status;
+
+	if (stat(upper, &status) < 0)
+		return error_set(err, ERROR_MOUNT, errno, "look at %s", upper);
+	/* It may have got another one since. */
+	if ((status.st_uid == 0 && uid != UINT32_MAX && chown(upper, uid, (gid_t)-1) < 0) ||
+	    (status.st_gid == 0 && gid != UINT32_MAX && chown(upper, (uid_t)-1, gid) < 0))
+		return error_set(err, ERROR_MOUNT, errno, "change the owner of %s", upper);
 	return 0;
 }
 
@@ -59,8 +138,18 @@ static int mount_stack(const struct tree_object *tree, const char *target, struc
 			result = make_member(layer, IMAGE_WORK, work, err);
 		if (result == 0)
 			result = make_work(work, undo, err);
+		if (result == 0 && tree->uid_count)
+			result = own_root(tree, upper, err);
 	}
-	return result < 0 ? result : overlay_stack(&overlay, target, undo, err);
+	/* They are only needed until the overlay is there. */
+	size_t first = undo->count;
+	if (result == 0 && tree->uid_count)
+		result = map_chain(tree, &chain, undo, err);
+	size_t count = undo->count - first;
+	if (result == 0)
+		result = overlay_stack(&overlay, target, undo, err);
+	const struct undo mapped = { .records = undo->records + first, .count = count };
+	return result < 0 ? result : rollback_run(&mapped, err);
 }
 
 static int get_work(struct worker *worker, void *context, void *result, struct error *err)
@@ -135,11 +224,13 @@ static int wait_for(struct getting *getting, struct completion completion, struc
 	return 0;
 }
 
-static int begin(struct agent *agent, struct layer_object *layer, struct completion completion, struct error *err)
+static int begin(struct agent *agent, struct layer_object *layer, const struct idmap *map, struct completion completion,
+		 struct error *err)
 {
+	size_t size = sizeof(struct tree_object) + (map->uid_count + map->gid_count) * sizeof(struct idmap_range);
 	struct getting *getting = calloc(1, sizeof(*getting));
 	struct object *object;
-	int result = getting ? objects_add(&agent->objects, OBJECT_TREE, layer->object.id, sizeof(struct tree_object), &object, err)
+	int result = getting ? objects_add(&agent->objects, OBJECT_TREE, layer->object.id, size, &object, err)
 			     : error_set(err, ERROR_INTERNAL, ENOMEM, "layer.get");
 
 	if (result < 0) {
@@ -152,6 +243,10 @@ static int begin(struct agent *agent, struct layer_object *layer, struct complet
 	tree->layer = layer;
 	tree->writable = layer->facts.writable && stores_children(agent, layer) == 0;
 	tree->getting = getting;
+	tree->uid_count = map->uid_count;
+	tree->gid_count = map->gid_count;
+	memcpy(tree->ranges, map->uids, map->uid_count * sizeof(map->uids[0]));
+	memcpy(tree->ranges + map->uid_count, map->gids, map->gid_count * sizeof(map->gids[0]));
 	result = objects_use(object, &layer->object, err);
 	if (result == 0)
 		result = images_use(agent, layer, object, err);
@@ -169,8 +264,16 @@ static int begin(struct agent *agent, struct layer_object *layer, struct complet
 	return 0;
 }
 
-void trees_get(struct agent *agent, const char *id, struct completion completion)
+static bool is_mapped_so(const struct tree_object *tree, const struct idmap *map)
 {
+	return tree->uid_count == map->uid_count && tree->gid_count == map->gid_count &&
+	       memcmp(tree->ranges, map->uids, map->uid_count * sizeof(map->uids[0])) == 0 &&
+	       memcmp(tree->ranges + map->uid_count, map->gids, map->gid_count * sizeof(map->gids[0])) == 0;
+}
+
+void trees_get(struct agent *agent, const struct trees_get *request, struct completion completion)
+{
+	const char *id = request->id;
 	struct object *object = objects_find(&agent->objects, OBJECT_TREE, id);
 	struct tree_object *tree = (struct tree_object *)object;
 	struct layer_object *layer;
@@ -180,7 +283,9 @@ void trees_get(struct agent *agent, const char *id, struct completion completion
 	if (!tree) {
 		result = stores_get_layer(agent, id, "id", &layer, &err);
 		if (result == 0)
-			result = begin(agent, layer, completion, &err);
+			result = begin(agent, layer, &request->map, completion, &err);
+	} else if (!is_mapped_so(tree, &request->map)) {
+		result = error_field(&err, "uids", "the layer %s is mounted with other ranges of ids", id);
 	} else if (object->state == OBJECT_READY) {
 		answer(tree, completion);
 		return;

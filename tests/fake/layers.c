@@ -128,12 +128,15 @@ void layers_remove(struct agent *agent, const char *id, struct completion comple
 	complete(completion, NULL);
 }
 
-void trees_get(struct agent *agent, const char *id, struct completion completion)
+void trees_get(struct agent *agent, const struct trees_get *request, struct completion completion)
 {
 	static const struct trees_got got;
 
 	(void)agent;
-	check_id(id);
+	check_id(request->id);
+	must(!request->map.uid_count == !request->map.gid_count);
+	for (size_t i = 0; i < request->map.uid_count; i++)
+		must(request->map.uids[i].count > 0 && request->map.uids[i].tree <= UINT32_MAX - request->map.uids[i].count);
 	complete(completion, &got);
 }
 

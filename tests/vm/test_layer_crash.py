@@ -35,6 +35,9 @@ def test_killed_at_every_record(faulty, tmp_path):
     # The work directory, its place, the mount, the result.
     killed_at_every_record(faulty, 4, lambda: faulty.call("layer.get", id="rw"), lambda: faulty.call("layer.put", id="rw"))
     killed_at_every_record(faulty, 3, lambda: faulty.call("layer.get", id="base"), lambda: faulty.call("layer.put", id="base"))
+    shift = [{"tree": 0, "mount": 1000, "count": 1000}]
+    # The same, and between them where mapped layers are, the place of each, its mount.
+    killed_at_every_record(faulty, 6, lambda: faulty.call("layer.get", id="base", uids=shift, gids=shift), lambda: faulty.call("layer.put", id="base"))
     assert store.ids() == ["base", "rw"]
     store.remove_all()
     store.close()

@@ -347,3 +347,64 @@ def test_a_store_on_an_encrypted_volume(machine, tmp_path):
     machine.call("volume.detach", id="v")
     machine.remove_disk(serial)
     machine.settles(before)
+
+
+# ---- other owners ----
+
+SHIFT = [{"tree": 0, "mount": 100000, "count": 65536}]
+IN_USER_NAMESPACE = config(
+    namespaces=config()["namespaces"] + [{"type": "NEWUSER"}],
+    uid_mappings=[{"container_id": 0, "host_id": 100000, "size": 65536}],
+    gid_mappings=[{"container_id": 0, "host_id": 100000, "size": 65536}],
+)
+LIST = "stat -c '%n %u:%g %a' / /bin/busybox /mine /odd /far"
+
+
+@pytest.mark.parametrize("kind", ["plain", "encrypted"])
+def test_layers_shown_with_other_owners(machine, store, sh, kind):
+    """A container with a user namespace of its own finds its root's files, and another layer of the same store stays as it is."""
+    store.bring("tools", BUSYBOX.read_bytes())
+    key = {"key": RAW, "image": {"size": "1m"}} if kind == "encrypted" else {}
+    files = [info("mine", mode=0o4755), info("odd", uid=1000, gid=50, mode=0o666), info("far", uid=70000, gid=70000)]
+    store.bring("files", tar(*files), parent="tools", **key)
+    if key:
+        machine.call("layer.unlock", id="files", key=RAW)
+    store.create("own", parent="files", writable=True)
+    assert machine.call("layer.get", id="own", uids=SHIFT, gids=SHIFT)["gets"] == 1
+    assert machine.call("layer.get", id="own", uids=SHIFT, gids=SHIFT)["gets"] == 2
+    for other in ({}, {"uids": SHIFT, "gids": [{**SHIFT[0], "count": 1}]}, {"uids": SHIFT * 2, "gids": SHIFT}):
+        assert refused(machine.call, "layer.get", id="own", **other).field == "uids"
+    inside = sh("own", f"{LIST}; echo new >/new; echo more >>/odd; rm /mine", config=IN_USER_NAMESPACE)
+    assert inside.splitlines() == ["/ 0:0 755", "/bin/busybox 0:0 755", "/mine 0:0 4755", "/odd 1000:50 666", "/far 65534:65534 644"]
+    outside = sh("own", "stat -c '%n %u:%g' / /bin/busybox /odd /new")
+    assert outside.splitlines() == ["/ 100000:100000", "/bin/busybox 100000:100000", "/odd 101000:100050", "/new 100000:100000"]
+    for _ in range(2):
+        machine.call("layer.put", id="own")
+    # The layers below are what they were; the one that was written to has the ids that were shown, and an export takes them back.
+    assert (members(store.export("files"))["odd"].uid, members(store.export("tools"))["bin/busybox"].uid) == (1000, 0)
+    back = [{"tree": 100000, "archive": 0, "count": 65536}]
+    found = members(store.take("layer.export", "own", uids=back, gids=back)[1])
+    assert {name: (found[name].uid, found[name].gid) for name in (".", "odd", "new")} == {".": (0, 0), "odd": (1000, 50), "new": (0, 0)}
+    machine.call("layer.get", id="files", uids=SHIFT, gids=SHIFT)
+    assert sh("files", "stat -c %u /odd; cat /odd | wc -c") == "101000\n0\n"
+    machine.call("layer.put", id="files")
+
+
+def test_ranges_that_are_refused(machine, store):
+    store.bring("base", tar(("f", "x")))
+    rows = [
+        ({"uids": SHIFT}, "gids"),
+        ({"gids": SHIFT}, "uids"),
+        ({"uids": [{"tree": 0, "mount": 0, "count": 0}], "gids": SHIFT}, "uids[0].count"),
+        ({"uids": SHIFT, "gids": [{"tree": 4294967294, "mount": 0, "count": 2}]}, "gids[0].count"),
+        ({"uids": SHIFT, "gids": [{"tree": 0, "count": 2}]}, "gids[0].mount"),
+        ({"uids": SHIFT * 341, "gids": SHIFT}, "uids"),
+        ({"uids": SHIFT * 2, "gids": SHIFT}, "uids"),
+        ({"uids": SHIFT, "gids": SHIFT + [{"tree": 5, "mount": 5, "count": 1}]}, "gids"),
+    ]
+    wrong = []
+    for params, field in rows:
+        error = refused(machine.call, "layer.get", id="base", **params)
+        if (error.name, error.field) != ("invalid-params", field):
+            wrong.append((params, error.name, error.field, error.message))
+    assert not wrong
