@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "sys/cgroups.h"
 #include "sys/copy_tree.h"
+#include "sys/labels.h"
 #include "sys/modules.h"
 #include "sys/mounts.h"
 #include "sys/paths.h"
@@ -157,6 +158,8 @@ int boot_prepare(bool modules, struct error *err)
 		result = load_modules(err);
 	if (result == 0)
 		result = cgroups_mount(wanted_cgroups(), err);
+	if (result == 0 && modules)
+		result = labels_load_policy(err);
 	/* What the agent writes lies in /run.  Its program cannot be written to from now on, not even by who gets hold of it
 	 * through /proc (CVE-2019-5736). */
 	if (result == 0 && modules && mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL) < 0)

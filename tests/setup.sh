@@ -41,6 +41,7 @@ test_packages='
 	cppcheck                make lint
 	libcmocka-dev           unit tests
 	python3-pytest          namespace and VM tests
+	secilc                  tests of SELinux labels
 	qemu-system-x86         the VMs
 	erofs-utils             images
 	squashfs-tools          images

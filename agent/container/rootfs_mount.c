@@ -17,6 +17,7 @@
 #include "container/rootfs_cgroup.h"
 #include "sys/cgroups.h"
 #include "sys/copy_tree.h"
+#include "sys/labels.h"
 #include "sys/mounts.h"
 #include "sys/paths.h"
 
@@ -74,6 +75,20 @@ static int attach(const struct rootfs *rootfs, const struct config_mount *wanted
 	return result < 0 ? result : mounts_attach(mount, target, ERROR_CONTAINER, err);
 }
 
+/* Of the file systems whose files are the container's own. */
+static int add_label(const struct config *config, const char *type, const char *data, char *text, size_t size, struct error *err)
+{
+	const char *label = config->mount_label;
+	bool labelled = label && label[0] && (strcmp(type, "tmpfs") == 0 || strcmp(type, "devpts") == 0);
+	char option[LABELS_MAX + 16] = "";
+
+	if (labelled)
+		labels_mount_option(label, option, sizeof(option));
+	if (text_format(text, size, "%s%s%s", data ? data : "", labelled && data && data[0] ? "," : "", option) < 0)
+		return error_set(err, ERROR_CONTAINER, ENAMETOOLONG, "mount options");
+	return 0;
+}
+
 static int mount_new(const struct rootfs *rootfs, const struct config_mount *wanted, const char *type, bool plain, const char *data,
 		     struct error *err)
 {
@@ -82,9 +97,14 @@ static int mount_new(const struct rootfs *rootfs, const struct config_mount *wan
 
 	if (target < 0)
 		return target;
+	char with_label[4096 + LABELS_MAX];
+	int result = add_label(rootfs->config, type, data, with_label, sizeof(with_label), err);
+	if (result < 0)
+		return result;
 	/* MS_RDONLY on the mount and not on the file system: /dev is filled after it was mounted. */
-	fd_auto mount = mounts_new(type, wanted->source && wanted->source[0] ? wanted->source : type,
-				   (unsigned long)wanted->flags & ~MS_RDONLY, data && data[0] ? data : NULL, ERROR_CONTAINER, err);
+	fd_auto mount =
+		mounts_new(type, wanted->source && wanted->source[0] ? wanted->source : type,
+			   (unsigned long)wanted->flags & ~MS_RDONLY, with_label[0] ? with_label : NULL, ERROR_CONTAINER, err);
 	if (mount < 0)
 		return mount;
 	if (wanted->extensions & CONFIG_COPY_UP) {
@@ -97,7 +117,7 @@ static int mount_new(const struct rootfs *rootfs, const struct config_mount *wan
 		if (copied < 0)
 			return error_wrap(err, "fill the tmpfs");
 	}
-	int result = mounts_set_flags(mount, (unsigned long)wanted->flags & MS_RDONLY, false, ERROR_CONTAINER, err);
+	result = mounts_set_flags(mount, (unsigned long)wanted->flags & MS_RDONLY, false, ERROR_CONTAINER, err);
 	return result < 0 ? result : attach(rootfs, wanted, mount, target, err);
 }
 
@@ -209,6 +229,12 @@ static int mount_bind(const struct rootfs *rootfs, const struct config_mount *wa
 	if (target < 0)
 		return target;
 	bool recursive = (wanted->flags & MS_REC) != 0;
+	if (wanted->relabel && wanted->relabel[0]) {
+		int labelled = labels_relabel(source, rootfs->config->mount_label, wanted->relabel[0] == 'z', err);
+
+		if (labelled < 0)
+			return labelled;
+	}
 	fd_auto copy = mounts_clone(source, recursive, ERROR_CONTAINER, err);
 	if (copy < 0)
 		return copy;

@@ -145,6 +145,25 @@ static int set_apparmor(const struct stage *stage, struct error *err)
 	return 0;
 }
 
+static int set_selinux(const struct stage *stage, struct error *err)
+{
+	const char *label = stage->config->process_label;
+	struct statfs filesystem;
+
+	if (!label || !label[0])
+		return 0;
+	fd_auto fd = openat(stage->proc, "self/attr/exec", O_WRONLY | O_CLOEXEC);
+	if (fd >= 0 && (fstatfs(fd, &filesystem) < 0 || filesystem.f_type != PROC_SUPER_MAGIC))
+		return error_set(err, ERROR_CONTAINER, ENODEV, "/proc is not a proc");
+	if (fd < 0 || write(fd, label, strlen(label) + 1) < 0) {
+		int result = error_set(err, ERROR_CONTAINER, errno, "set the label %.100s", label);
+
+		snprintf(err->field, sizeof(err->field), "config.process_label");
+		return result;
+	}
+	return 0;
+}
+
 static int set_names(const struct config *config, struct error *err)
 {
 	if (config->hostname && config->hostname[0] && sethostname(config->hostname, strlen(config->hostname)) < 0)
@@ -275,6 +294,8 @@ static int prepare(const struct stage *stage, int *master, struct error *err)
 		rootfs_close(&rootfs);
 	if (result == 0)
 		result = set_apparmor(stage, err);
+	if (result == 0)
+		result = set_selinux(stage, err);
 	if (result == 0)
 		result = scheduling_apply(&stage->config->scheduling, err);
 	if (result == 0 && !stage->process->terminal)

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "container/sysctl.h"
+#include "sys/labels.h"
 
 static int unsupported(struct error *err, const char *field, const char *why)
 {
@@ -183,23 +184,32 @@ int validate_sandbox(const struct config *config, struct error *err)
 	return 0;
 }
 
-/* An initramfs of coffer loads no policy, and a label without one would say nothing. */
+static int check_relabel(const struct config *config, const struct config_mount *mount, const char *field, struct error *err)
+{
+	if (!mount->relabel || !mount->relabel[0])
+		return 0;
+	int result = labels_check(config->mount_label ? config->mount_label : "", field, err);
+	if (result < 0)
+		return result;
+	return strcmp(mount->relabel, "z") == 0 || strcmp(mount->relabel, "Z") == 0 ? 0 : error_field(err, field, "must be z or Z");
+}
+
+/* A label without a policy would say nothing. */
 static int check_labels(const struct config *config, struct error *err)
 {
-	static const char no_selinux[] = "no SELinux policy is loaded in the VM";
 	const struct config_mount *mounts = config->mounts.items;
 	char field[48];
+	int result = 0;
 
 	if (config->process_label && config->process_label[0])
-		return unsupported(err, "process_label", no_selinux);
-	if (config->mount_label && config->mount_label[0])
-		return unsupported(err, "mount_label", no_selinux);
-	for (size_t i = 0; i < config->mounts.count; i++) {
+		result = labels_check(config->process_label, "process_label", err);
+	if (result == 0 && config->mount_label && config->mount_label[0])
+		result = labels_check(config->mount_label, "mount_label", err);
+	for (size_t i = 0; i < config->mounts.count && result == 0; i++) {
 		snprintf(field, sizeof(field), "mounts[%zu].relabel", i);
-		if (mounts[i].relabel && mounts[i].relabel[0])
-			return unsupported(err, field, no_selinux);
+		result = check_relabel(config, &mounts[i], field, err);
 	}
-	return 0;
+	return result;
 }
 
 int validate_allowed(const struct config *config, struct error *err)

@@ -140,7 +140,8 @@ int tree_attributes_clear(struct tree *tree, const struct tree_place *place, con
 	if (length < 0 && errno != ENOTSUP)
 		return refused("list the extended attributes of", name, err);
 	for (ssize_t at = 0; at < length; at += (ssize_t)strlen(tree->buffer + at) + 1) {
-		if (begins(tree->buffer + at, "trusted.overlay."))
+		/* A label is the system's, and cannot be taken away. */
+		if (begins(tree->buffer + at, "trusted.overlay.") || begins(tree->buffer + at, "security.selinux"))
 			continue;
 		if (lremovexattr(name, tree->buffer + at) < 0 && errno != ENOTSUP && errno != EPERM && errno != ENODATA)
 			return refused("remove an extended attribute of", name, err);

@@ -191,7 +191,7 @@ struct params_shown {
 };
 
 struct params_get {
-	const char *id;
+	const char *id, *label;
 	struct decode_list uids, gids;
 	struct trees_get request;
 };
@@ -220,6 +220,7 @@ static const struct decode_schema shown_schema = SCHEMA(shown_fields, params_sho
 
 static const struct decode_field get_fields[] = {
 	ID(params_get, "id", id, DECODE_REQUIRED),
+	{ FIELD(params_get, "label", DECODE_STRING, label), .flags = DECODE_NONZERO, .max = LABELS_MAX },
 	{ FIELD(params_get, "uids", DECODE_LIST, uids), .schema = &shown_schema, .max = IDMAP_RANGES_MAX },
 	{ FIELD(params_get, "gids", DECODE_LIST, gids), .schema = &shown_schema, .max = IDMAP_RANGES_MAX },
 };
@@ -243,6 +244,7 @@ void rpc_layers_run_get(struct rpc_call *call)
 
 	params->request = (struct trees_get){
 		.id = params->id,
+		.label = params->label,
 		.map = { .uids = shown_ranges(call, &params->uids),
 			 .gids = shown_ranges(call, &params->gids),
 			 .uid_count = params->uids.count,

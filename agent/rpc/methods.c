@@ -97,6 +97,7 @@ static void run_rootfs(struct rpc_call *call)
 		.lower = params->lower.items,
 		.lower_count = params->lower.count,
 		.scratch = params->scratch,
+		.label = params->label,
 		.layer = params->layer,
 	};
 	storage_create_rootfs(call->agent, &params->request, rpc_call_answer(call));

@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "coffer/protocol.h"
 #include "sys/device_ways.h"
+#include "sys/labels.h"
 
 #define FIELD(type, key, decode_kind, member) .name = key, .kind = decode_kind, .offset = offsetof(struct type, member)
 #define SCHEMA(fields, type)                                                                                                       \
@@ -242,6 +243,7 @@ static const struct decode_field rootfs_fields[] = {
 	{ FIELD(params_rootfs, "lower", DECODE_LIST, lower), .flags = DECODE_NONZERO, .item = &id_item, .max = COFFER_LOWER_MAX },
 	{ FIELD(params_rootfs, "scratch", DECODE_STRING, scratch), .flags = DECODE_NONZERO, .max = COFFER_ID_MAX,
 	  .check = decode_check_id },
+	{ FIELD(params_rootfs, "label", DECODE_STRING, label), .flags = DECODE_NONZERO, .max = LABELS_MAX },
 	{ FIELD(params_rootfs, "layer", DECODE_STRING, layer), .flags = DECODE_NONZERO, .max = COFFER_ID_MAX,
 	  .check = decode_check_id },
 };
@@ -252,7 +254,9 @@ static int check_rootfs(const void *object, struct error *err)
 	const struct params_rootfs *params = object;
 
 	if (params->layer)
-		return params->scratch || params->lower.count ? error_field(err, "layer", "stands alone: it is a whole tree") : 0;
+		return params->scratch || params->lower.count ? error_field(err, "layer", "stands alone: it is a whole tree")
+		       : params->label                        ? error_field(err, "label", "is layer.get's for a layer")
+							      : 0;
 	if (!params->lower.count)
 		return error_field(err, "lower", "is required, unless there is a `layer`");
 	return params->scratch ? 0 : error_field(err, "scratch", "is required, unless there is a `layer`");

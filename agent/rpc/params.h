@@ -61,7 +61,7 @@ struct params_volume_resize {
 };
 
 struct params_rootfs {
-	const char *id, *scratch, *layer;
+	const char *id, *scratch, *layer, *label;
 	struct decode_list lower;
 	struct rootfs_create request;
 };

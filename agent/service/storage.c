@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "storage/overlay.h"
+#include "sys/labels.h"
 #include "sys/mounts.h"
 #include "sys/paths.h"
 #include "sys/swaps.h"
@@ -209,7 +210,7 @@ static int mount_volumes(const struct rootfs_create *request, const char *target
 
 	if (text_format(upper, sizeof(upper), STORAGE_SCRATCH_DIRECTORY "/%s/rootfs-%s", request->scratch, request->id) < 0)
 		return error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "root file system %s", request->id);
-	return overlay_mount(VOLUME_DIRECTORY, request->lower, request->lower_count, upper, target, undo, err);
+	return overlay_mount(VOLUME_DIRECTORY, request->lower, request->lower_count, upper, request->label, target, undo, err);
 }
 
 static int mount_layer(const struct rootfs_create *request, const char *target, struct undo *undo, struct error *err)
@@ -283,6 +284,8 @@ void storage_create_rootfs(struct agent *agent, struct rootfs_create *request, s
 	struct error err;
 	int result = objects_add(&agent->objects, OBJECT_ROOTFS, request->id, sizeof(struct rootfs_object), &start.object, &err);
 
+	if (result == 0 && request->label)
+		result = labels_check(request->label, "label", &err);
 	if (result == 0) {
 		result = use_bases(agent, request, start.object, &err);
 		if (result < 0)

@@ -53,6 +53,7 @@ struct rootfs_create {
 	const char *const *lower; /* volume ids, the top one first */
 	size_t lower_count;
 	const char *scratch;
+	const char *label; /* SELinux', or NULL */
 	const char *layer; /* in place of the others: one that is mounted (service/trees.h) */
 };
 

@@ -125,6 +125,7 @@ static int mount_stack(const struct tree_object *tree, const char *target, struc
 	/* What has a key of its own outlives the store that it is on, perhaps. */
 	struct overlay overlay = { .base = store->path,
 				   .lower = chain.lower,
+				   .label = tree->label[0] ? tree->label : NULL,
 				   .lasting = store->lasting || layer->facts.place != STORE_PLAIN };
 	int result = layers_chain_from(&chain, tree->writable ? layer->parent : layer, tree->writable ? 1 : 2, err);
 
@@ -224,9 +225,10 @@ static int wait_for(struct getting *getting, struct completion completion, struc
 	return 0;
 }
 
-static int begin(struct agent *agent, struct layer_object *layer, const struct idmap *map, struct completion completion,
+static int begin(struct agent *agent, struct layer_object *layer, const struct trees_get *request, struct completion completion,
 		 struct error *err)
 {
+	const struct idmap *map = &request->map;
 	size_t size = sizeof(struct tree_object) + (map->uid_count + map->gid_count) * sizeof(struct idmap_range);
 	struct getting *getting = calloc(1, sizeof(*getting));
 	struct object *object;
@@ -243,6 +245,7 @@ static int begin(struct agent *agent, struct layer_object *layer, const struct i
 	tree->layer = layer;
 	tree->writable = layer->facts.writable && stores_children(agent, layer) == 0;
 	tree->getting = getting;
+	snprintf(tree->label, sizeof(tree->label), "%s", request->label ? request->label : "");
 	tree->uid_count = map->uid_count;
 	tree->gid_count = map->gid_count;
 	memcpy(tree->ranges, map->uids, map->uid_count * sizeof(map->uids[0]));
@@ -282,8 +285,12 @@ void trees_get(struct agent *agent, const struct trees_get *request, struct comp
 
 	if (!tree) {
 		result = stores_get_layer(agent, id, "id", &layer, &err);
+		if (result == 0 && request->label)
+			result = labels_check(request->label, "label", &err);
 		if (result == 0)
-			result = begin(agent, layer, &request->map, completion, &err);
+			result = begin(agent, layer, request, completion, &err);
+	} else if (strcmp(tree->label, request->label ? request->label : "") != 0) {
+		result = error_field(&err, "label", "the layer %s is mounted with another label", id);
 	} else if (!is_mapped_so(tree, &request->map)) {
 		result = error_field(&err, "uids", "the layer %s is mounted with other ranges of ids", id);
 	} else if (object->state == OBJECT_READY) {

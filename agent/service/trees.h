@@ -5,6 +5,7 @@
 #include "service/layers.h"
 #include "service/storage.h"
 #include "sys/idmap.h"
+#include "sys/labels.h"
 
 /*
  * Layers that are mounted, each once and counted: all that it and the layers below it are together.  A layer that is writable, and
@@ -20,14 +21,16 @@ struct tree_object {
 	struct layer_object *layer;
 	bool writable;
 	unsigned gets;
-	struct getting *getting; /* while it is being mounted */
+	struct getting *getting;    /* while it is being mounted */
+	char label[LABELS_MAX + 1]; /* SELinux'; "": none */
 	size_t uid_count, gid_count;
 	struct idmap_range ranges[]; /* those of uids, then those of gids */
 };
 
 struct trees_get {
 	const char *id;
-	struct idmap map; /* shown with other owners; no ranges: as they are */
+	const char *label; /* SELinux', or NULL */
+	struct idmap map;  /* shown with other owners; no ranges: as they are */
 };
 
 struct trees_got {

@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "sys/labels.h"
 #include "sys/modules.h"
 #include "sys/mounts.h"
 
@@ -49,12 +50,17 @@ static int open_layers(struct layers *layers, struct error *err)
 
 static int append_upper(struct buf *options, const struct overlay *overlay)
 {
+	char label[LABELS_MAX + 16];
 	int result = 0;
 
 	if (overlay->upper)
 		result = buf_printf(options, ",upperdir=%s,workdir=%s", overlay->upper, overlay->work);
 	if (result == 0)
 		result = buf_printf(options, "," COMMON "%s", overlay->upper && !overlay->lasting ? ",volatile" : "");
+	if (overlay->label) {
+		labels_mount_option(overlay->label, label, sizeof(label));
+		result = result == 0 ? buf_printf(options, ",%s", label) : result;
+	}
 	return result == 0 ? buf_append(options, "", 1) : result;
 }
 
@@ -166,11 +172,13 @@ int overlay_stack(const struct overlay *overlay, const char *target, struct undo
 	return stack(overlay, NULL, target, undo, err);
 }
 
-int overlay_mount(const char *lower_base, const char *const *lower, size_t count, const char *upper_base, const char *target,
-		  struct undo *undo, struct error *err)
+int overlay_mount(const char *lower_base, const char *const *lower, size_t count, const char *upper_base, const char *label,
+		  const char *target, struct undo *undo, struct error *err)
 {
 	char upper[512], work[512];
-	const struct overlay overlay = { .base = lower_base, .lower = lower, .count = count, .upper = upper, .work = work };
+	const struct overlay overlay = {
+		.base = lower_base, .lower = lower, .count = count, .upper = upper, .work = work, .label = label
+	};
 
 	if (text_format(upper, sizeof(upper), "%s/upper", upper_base) < 0 ||
 	    text_format(work, sizeof(work), "%s/work", upper_base) < 0)

@@ -20,6 +20,7 @@ struct overlay {
 	const char *const *lower; /* names of directories below it, or absolute ones; the top one first */
 	size_t count;             /* 1 to OVERLAY_LOWER_MAX; at least 2 without `upper` */
 	const char *upper, *work; /* directories that exist, `work` empty; NULL: nothing can be written */
+	const char *label;        /* SELinux': of all files (sys/labels.h); NULL: none */
 	bool lasting;             /* `upper` may be read after a crash: what is synchronised is written (else `volatile`) */
 };
 
@@ -29,6 +30,6 @@ must_check int overlay_stack(const struct overlay *overlay, const char *target, 
 /* The same with upper and work directories that are made in the new directory `upper_base`, which goes away, with all in it, on
  * undo. */
 must_check int overlay_mount(const char *lower_base, const char *const *lower, size_t count, const char *upper_base,
-			     const char *target, struct undo *undo, struct error *err);
+			     const char *label, const char *target, struct undo *undo, struct error *err);
 
 #endif

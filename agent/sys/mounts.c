@@ -51,18 +51,33 @@ static int configure(int context, unsigned command, const char *key, const char 
 	return (int)syscall(SYS_fsconfig, context, command, key, value, 0);
 }
 
+/* Commas part them, but not between quotes, as SELinux' labels have some. */
+static char *next_option(char **rest)
+{
+	char *word = *rest + strspn(*rest, ","), *end = word;
+	bool quoted = false;
+
+	for (; *end && (quoted || *end != ','); end++)
+		quoted ^= *end == '"';
+	*rest = *end ? end + 1 : end;
+	*end = '\0';
+	return *word ? word : NULL;
+}
+
 static int set_data(int context, const char *data, enum error_code code, struct error *err)
 {
 	auto_free char *copy = strdup(data);
-	char *save = NULL;
+	char *rest = copy;
 
 	if (!copy)
 		return error_set(err, ERROR_INTERNAL, ENOMEM, "mount data");
-	for (char *word = strtok_r(copy, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
+	for (char *word = next_option(&rest); word; word = next_option(&rest)) {
 		char *value = strchr(word, '=');
 
 		if (value)
 			*value++ = '\0';
+		if (value && *value == '"')
+			value[strlen(value) - 1] = '\0', value++;
 		if (configure(context, value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, word, value) < 0)
 			return error_set(err, code, errno, "mount option %s", word);
 	}

@@ -57,7 +57,7 @@ static void a_mount_of_several_volumes(void **state)
 
 	(void)state;
 	assert_int_equal(make_layers(lower, 3), 0);
-	assert_worked(overlay_mount(base, lower, 3, upper, target, &undo, &err), &err);
+	assert_worked(overlay_mount(base, lower, 3, upper, NULL, target, &undo, &err), &err);
 	snprintf(wanted, sizeof(wanted),
 		 "lowerdir+=%s/top,lowerdir+=%s/middle,lowerdir+=%s/bottom,upperdir=%s/upper,workdir=%s/work," COMMON, base, base,
 		 base, upper, upper);
@@ -91,7 +91,7 @@ static void an_older_kernel(void **state)
 	(void)state;
 	fake_mounts.new_fails = EINVAL;
 	assert_int_equal(make_layers(lower, 2), 0);
-	assert_worked(overlay_mount(base, lower, 2, upper, target, &undo, &err), &err);
+	assert_worked(overlay_mount(base, lower, 2, upper, NULL, target, &undo, &err), &err);
 	assert_string_equal(fake_mounts.type, "overlay");
 	assert_string_equal(fake_mounts.target, target);
 	assert_int_equal(sscanf(fake_mounts.data, "lowerdir=%d:%d,%n", &first, &second, &used), 2);
@@ -112,7 +112,7 @@ static void another_error_is_the_answer(void **state)
 	(void)state;
 	fake_mounts.new_fails = ENOSPC;
 	assert_int_equal(make_layers(lower, 1), 0);
-	assert_failed(overlay_mount(base, lower, 1, upper, target, &undo, &err), &err, ERROR_MOUNT, "");
+	assert_failed(overlay_mount(base, lower, 1, upper, NULL, target, &undo, &err), &err, ERROR_MOUNT, "");
 	assert_int_equal(fake_mounts.mounted_count, 0);
 }
 
@@ -129,7 +129,7 @@ static void five_hundred_with_the_longest_names(void **state)
 	}
 	assert_int_equal(make_layers(lower, OVERLAY_LOWER_MAX), 0);
 	fake_mounts.new_fails = EINVAL;
-	assert_worked(overlay_mount(base, lower, OVERLAY_LOWER_MAX, upper, target, &undo, &err), &err);
+	assert_worked(overlay_mount(base, lower, OVERLAY_LOWER_MAX, upper, NULL, target, &undo, &err), &err);
 	assert_true(strlen(fake_mounts.data) < 4096);
 	for (const char *c = fake_mounts.data; *c && *c != ','; c++)
 		found += *c == ':';
@@ -140,7 +140,7 @@ static void five_hundred_with_the_longest_names(void **state)
 	assert_int_equal(found, 2 * OVERLAY_LOWER_MAX - 1);
 	/* One more is an error before anything is made, and never cut. */
 	unsigned before = fake_mounts.mounted_count;
-	assert_failed(overlay_mount(base, lower, OVERLAY_LOWER_MAX + 1, upper, target, &undo, &err), &err, ERROR_PARAMS, "lower");
+	assert_failed(overlay_mount(base, lower, OVERLAY_LOWER_MAX + 1, upper, NULL, target, &undo, &err), &err, ERROR_PARAMS, "lower");
 	assert_int_equal(fake_mounts.mounted_count, before);
 }
 
@@ -151,7 +151,7 @@ static void what_is_there_already_is_not_taken_over(void **state)
 	(void)state;
 	assert_int_equal(make_layers(lower, 1), 0);
 	assert_int_equal(mkdir(upper, 0755), 0);
-	assert_failed(overlay_mount(base, lower, 1, upper, target, &undo, &err), &err, ERROR_MOUNT, "");
+	assert_failed(overlay_mount(base, lower, 1, upper, NULL, target, &undo, &err), &err, ERROR_MOUNT, "");
 	assert_int_equal(err.errnum, EEXIST);
 	assert_int_equal(fake_mounts.mounted_count, 0);
 }
@@ -165,7 +165,7 @@ static void a_mount_that_is_refused(void **state)
 	assert_int_equal(make_layers(lower, 1), 0);
 	fake_mounts.new_fails = EINVAL;
 	fake_mounts.refuse = target;
-	assert_failed(overlay_mount(base, lower, 1, upper, target, &undo, &err), &err, ERROR_MOUNT, "");
+	assert_failed(overlay_mount(base, lower, 1, upper, NULL, target, &undo, &err), &err, ERROR_MOUNT, "");
 	assert_int_equal(undo.count, 3);
 	assert_string_equal(getcwd(folder, sizeof(folder)), "/");
 }
@@ -175,9 +175,9 @@ static void volumes_that_are_nowhere(void **state)
 	static const char *const lower[] = { "v" };
 
 	(void)state;
-	assert_failed(overlay_mount(base, lower, 1, upper, target, &undo, &err), &err, ERROR_MOUNT, "");
+	assert_failed(overlay_mount(base, lower, 1, upper, NULL, target, &undo, &err), &err, ERROR_MOUNT, "");
 	assert_int_equal(rmdir(base), 0);
-	assert_failed(overlay_mount(base, lower, 1, upper, target, &undo, &err), &err, ERROR_MOUNT, "");
+	assert_failed(overlay_mount(base, lower, 1, upper, NULL, target, &undo, &err), &err, ERROR_MOUNT, "");
 	assert_int_equal(fake_mounts.mounted_count + fake_mounts.new_count, 0);
 	assert_int_equal(undo.count, 0);
 }
