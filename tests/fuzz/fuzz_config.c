@@ -4,6 +4,7 @@
 /* links: agent/container/syscall_filter.c agent/container/sysctl.c agent/sys/links.c agent/sys/netlink.c agent/sys/libraries.c */
 /* links: agent/sys/paths.c tests/fake/modules.c */
 /* links: agent/container/environment.c */
+/* links: agent/sys/labels.c */
 /* fuzz: -max_len=16384 */
 /* The container config and the process object.  The first byte says which of them the rest is. */
 #include "fuzz/fuzz.h"

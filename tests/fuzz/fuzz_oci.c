@@ -4,6 +4,7 @@
 /* links: agent/container/resources.c agent/container/validate.c agent/container/hooks.c agent/container/namespaces.c */
 /* links: agent/container/network.c agent/container/scheduling.c agent/container/syscall_filter.c agent/container/sysctl.c */
 /* links: agent/sys/links.c agent/sys/netlink.c agent/sys/libraries.c agent/sys/paths.c tests/fake/modules.c */
+/* links: agent/sys/labels.c */
 /* fuzz: -max_len=16384 */
 /* An OCI runtime spec, converted, and the results decoded as those of a request are. */
 #include "fuzz/fuzz.h"

@@ -3,6 +3,7 @@
 /* links: agent/container/hooks.c agent/container/namespaces.c agent/container/network.c agent/container/scheduling.c */
 /* links: agent/container/syscall_filter.c agent/container/sysctl.c agent/sys/links.c agent/sys/netlink.c agent/sys/libraries.c */
 /* links: agent/sys/paths.c tests/fake/modules.c */
+/* links: agent/sys/labels.c */
 /* libcontainer's Config and the process object: every known key is acted on or refused by name, none is lost. */
 #include "unit/test.h"
 

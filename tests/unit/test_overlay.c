@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* links: agent/storage/overlay.c agent/sys/paths.c tests/fake/mounts.c tests/fake/modules.c */
+/* links: agent/sys/labels.c */
 #include "unit/test.h"
 
 #include <sys/stat.h>
@@ -140,7 +141,8 @@ static void five_hundred_with_the_longest_names(void **state)
 	assert_int_equal(found, 2 * OVERLAY_LOWER_MAX - 1);
 	/* One more is an error before anything is made, and never cut. */
 	unsigned before = fake_mounts.mounted_count;
-	assert_failed(overlay_mount(base, lower, OVERLAY_LOWER_MAX + 1, upper, NULL, target, &undo, &err), &err, ERROR_PARAMS, "lower");
+	assert_failed(overlay_mount(base, lower, OVERLAY_LOWER_MAX + 1, upper, NULL, target, &undo, &err), &err, ERROR_PARAMS,
+		      "lower");
 	assert_int_equal(fake_mounts.mounted_count, before);
 }
 
