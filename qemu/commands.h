@@ -27,6 +27,8 @@ int events_run(const struct options *options, struct error *err);
 int remove_run(const struct options *options, struct error *err);
 int layer_open(const struct options *options, struct error *err);
 int layer_close(const struct options *options, struct error *err);
+int layer_unlock(const struct options *options, struct error *err);
+int layer_lock(const struct options *options, struct error *err);
 int layer_import(const struct options *options, struct error *err);
 int layer_export(const struct options *options, struct error *err);
 int layer_changes(const struct options *options, struct error *err);

@@ -11,6 +11,7 @@
 #include "qemu/commands.h"
 #include "qemu/containers.h"
 #include "qemu/fail.h"
+#include "qemu/key_file.h"
 #include "qemu/output.h"
 #include "qemu/transfer.h"
 
@@ -75,6 +76,44 @@ int layer_close(const struct options *options, struct error *err)
 	return ask(options, "layer.close", &e, err);
 }
 
+static void encode_device(struct encode *e, const char *serial)
+{
+	encode_open(e, "device", '{');
+	encode_string(e, "serial", serial);
+	encode_close(e, '}');
+}
+
+int layer_unlock(const struct options *options, struct error *err)
+{
+	struct buf text = { .wipe = true };
+	struct encode e = { .buf = &text };
+
+	if (!key_file_wanted(options))
+		return fail_set(err, EINVAL, "--key-file or --passphrase-file is needed");
+	encode_open(&e, NULL, '{');
+	encode_string(&e, "id", options->words[1]);
+	if (options->device)
+		encode_device(&e, options->device);
+	int result = key_file_encode(&e, options, err);
+	encode_close(&e, '}');
+	if (result < 0) {
+		buf_free(&text);
+		return result;
+	}
+	return ask(options, "layer.unlock", &e, err);
+}
+
+int layer_lock(const struct options *options, struct error *err)
+{
+	struct buf text = { 0 };
+	struct encode e = { .buf = &text };
+
+	encode_open(&e, NULL, '{');
+	encode_string(&e, "id", options->words[1]);
+	encode_close(&e, '}');
+	return ask(options, "layer.lock", &e, err);
+}
+
 int layer_remove(const struct options *options, struct error *err)
 {
 	struct buf text = { 0 };
@@ -97,7 +136,7 @@ static void add_row(struct output_table *table, json_object *layer)
 	output_cell(table, "%s", client_string(layer, "id"));
 	output_cell(table, "%s", client_string(layer, "store"));
 	output_cell(table, "%s", parent && *parent ? parent : "-");
-	output_cell(table, "%s", client_string(layer, "state"));
+	output_cell(table, "%s", client_true(layer, "locked") ? "locked" : client_string(layer, "state"));
 	output_cell(table, "%" PRId64, client_number(layer, "gets", 0));
 	output_cell(table, "%s", size);
 }
@@ -156,7 +195,22 @@ static int transfer(const struct options *options, const struct transfer *wanted
 	return result;
 }
 
-static void encode_import(struct encode *e, const struct options *options)
+static int encode_image(struct encode *e, const struct options *options, struct error *err)
+{
+	if (!key_file_wanted(options))
+		return options->size || options->device ? fail_set(err, EINVAL, "--size and --device go with a key") : 0;
+	if (!options->size == !options->device)
+		return fail_set(err, EINVAL, "with a key, --size or --device is needed");
+	encode_open(e, "image", '{');
+	if (options->size)
+		encode_string(e, "size", options->size);
+	else
+		encode_device(e, options->device);
+	encode_close(e, '}');
+	return key_file_encode(e, options, err);
+}
+
+static int encode_import(struct encode *e, const struct options *options, struct error *err)
 {
 	encode_open(e, NULL, '{');
 	encode_string(e, "id", options->words[1]);
@@ -169,7 +223,9 @@ static void encode_import(struct encode *e, const struct options *options)
 		encode_string(e, "diff_id", options->diff_id);
 	if (options->devices)
 		encode_bool(e, "devices", true);
+	int result = encode_image(e, options, err);
 	encode_close(e, '}');
+	return result;
 }
 
 int layer_import(const struct options *options, struct error *err)
@@ -177,7 +233,7 @@ int layer_import(const struct options *options, struct error *err)
 	const char *name = options->words[2];
 	fd_auto file = strcmp(name, "-") == 0 ? dup(STDIN_FILENO) : open(name, O_RDONLY | O_CLOEXEC);
 	struct transfer wanted = { .layer = options->words[1], .method = "layer.import", .file = file };
-	struct buf text = { 0 };
+	struct buf text = { .wipe = true };
 	struct encode e = { .buf = &text };
 	json_object *answer = NULL;
 	struct stat status;
@@ -188,8 +244,11 @@ int layer_import(const struct options *options, struct error *err)
 		return fail_set(err, EINVAL, "--store is needed; `coffer layer open` opens one");
 	if (S_ISREG(status.st_mode))
 		wanted.size = (uint64_t)status.st_size;
-	encode_import(&e, options);
-	int result = transfer(options, &wanted, &e, &answer, err);
+	int result = encode_import(&e, options, err);
+	if (result < 0)
+		buf_free(&text);
+	else
+		result = transfer(options, &wanted, &e, &answer, err);
 	if (result == 0 && options->json)
 		output_json(answer);
 	else if (result == 0)

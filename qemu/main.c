@@ -125,7 +125,18 @@ static const struct options_row layer_import_rows[] = {
 	TEXT("digest", digest, "sha256:HEX", "of the file as it is; another one is refused"),
 	TEXT("diff-id", diff_id, "sha256:HEX", "of the archive in it; another one is refused"),
 	FLAG("devices", devices, "make the device nodes that it holds, in place of refusing them"),
+	TEXT("key-file", key_file, "FILE", "its own key, 32 to 64 bytes: it is encrypted with that, and locked"),
+	TEXT("passphrase-file", passphrase_file, "FILE", "the same with a passphrase"),
+	TEXT("size", size, "SIZE", "with a key: how much it may hold, in a file of the store (64m, \"1.5 GiB\")"),
+	TEXT("device", device, "SERIAL", "with a key, in place of --size: it lies on all of this disk"),
 	JSON("print the answer of docs/PROTOCOL.md's layer.import"),
+};
+
+static const struct options_row layer_unlock_rows[] = {
+	TEXT("key-file", key_file, "FILE", "its key, 32 to 64 bytes"),
+	TEXT("passphrase-file", passphrase_file, "FILE", "its passphrase"),
+	TEXT("device", device, "SERIAL", "the disk that it lies on, if it does not lie in the store"),
+	JSON("print the answer of docs/PROTOCOL.md's layer.unlock"),
 };
 
 static const struct options_row image_import_rows[] = {
@@ -197,6 +208,9 @@ static const struct options_command commands[] = {
 	{ "layer import", "NAME LAYER FILE|- --store STORE [--parent LAYER] [OPTION]...",
 	  "Make a layer of an OCI layer archive: tar, plain or packed by gzip or zstd. Prints its id and diff id.",
 	  ROWS(layer_import_rows), 3, 3, false, layer_import, MAIN_FAILURE },
+	{ "layer unlock", "NAME LAYER --key-file FILE | --passphrase-file FILE [--device SERIAL]",
+	  "Open a layer that has a key of its own.", ROWS(layer_unlock_rows), 2, 2, false, layer_unlock, MAIN_FAILURE },
+	{ "layer lock", "NAME LAYER", "Close a layer that has a key of its own.", NO_ROWS, 2, 2, false, layer_lock, MAIN_FAILURE },
 	{ "layer export", "NAME LAYER [FILE|-]", "Write a layer as an OCI layer archive, not packed.", NO_ROWS, 2, 3, false,
 	  layer_export, MAIN_FAILURE },
 	{ "layer changes", "NAME LAYER", "Show what a layer changes, a JSON object a line.", NO_ROWS, 2, 2, false, layer_changes,

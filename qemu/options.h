@@ -27,7 +27,7 @@ struct options {
 
 	bool help, json, force, all, follow, tty, keep, detach, verbose, no_superblock, devices;
 	const char *kernel, *initrd, *append, *accel, *config, *scratch, *cwd, *user, *hostname, *id, *fs, *salt, *oci, *volume,
-		*store, *parent, *digest, *diff_id, *name, *platform;
+		*store, *parent, *digest, *diff_id, *name, *platform, *key_file, *passphrase_file, *size, *device;
 	uint64_t memory, memory_limit, cpus, timeout, data_block;
 	struct options_list disks, images, layers, env;
 };

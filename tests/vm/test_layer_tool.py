@@ -282,3 +282,46 @@ def test_imports_that_are_refused(machine, store, top, tmp_path):
         result = coffer("layer", command, machine.name, "nobody", *more, check=False)
         assert (result.returncode, result.stdout) == (1, "") and "nobody" in result.stderr
     assert not out.exists()
+
+
+def test_a_layer_with_a_key(machine, store, top, tmp_path):
+    key, other, words = tmp_path / "key", tmp_path / "other", tmp_path / "words"
+    key.write_bytes(os.urandom(32))
+    other.write_bytes(os.urandom(64))
+    words.write_text("correct horse\n")
+    bring(machine, "base", BUSYBOX)
+    bring(machine, "own", top, "--parent", "base", "--key-file", key, "--size", "1.5 MiB")
+    bring(machine, "said", top, "--passphrase-file", words, "--size", "1m")
+    state = {line.split()[0]: line.split()[3] for line in coffer("layer", "list", machine.name).splitlines()}
+    assert (state["base"], state["own"], state["said"]) == ("ready", "locked", "locked")
+    result = coffer("layer", "diff", machine.name, "own", check=False)
+    assert result.returncode == 1 and "locked" in result.stderr
+    result = coffer("layer", "unlock", machine.name, "own", "--key-file", other, check=False)
+    assert result.returncode == 1 and "layer.unlock" in result.stderr
+    assert coffer("layer", "unlock", machine.name, "own", "--key-file", key) == ""
+    assert "A /added/file" in coffer("layer", "diff", machine.name, "own").splitlines()
+    opened = json.loads(coffer("layer", "unlock", machine.name, "said", "--passphrase-file", words, "--json"))
+    assert opened["key_from"] == "request"
+    for id in ("own", "said"):
+        assert coffer("layer", "lock", machine.name, id) == ""
+    short, empty, zero = tmp_path / "short", tmp_path / "empty", tmp_path / "zero"
+    short.write_bytes(bytes(31))
+    empty.write_text("\n")
+    zero.write_bytes(b"a\0b")
+    rows = [
+        (["--key-file", key], "--size or --device"),
+        (["--size", "1m"], "go with a key"),
+        (["--key-file", key, "--passphrase-file", words, "--size", "1m"], "do not go together"),
+        (["--key-file", short, "--size", "1m"], "32 to 64 bytes"),
+        (["--key-file", top, "--size", "1m"], str(top)),
+        (["--passphrase-file", empty, "--size", "1m"], "1 to 512 bytes"),
+        (["--passphrase-file", zero, "--size", "1m"], "1 to 512 bytes"),
+        (["--key-file", tmp_path / "none", "--size", "1m"], "No such file"),
+        (["--key-file", key, "--size", "1x"], "image.size"),
+        (["--key-file", key, "--size", "1m", "--device", "d"], "--size or --device"),
+    ]
+    for options, message in rows:
+        result = bring(machine, "wrong", top, *options, check=False)
+        assert result.returncode == 1 and message in result.stderr, (options, result.stderr)
+    result = coffer("layer", "unlock", machine.name, "own", check=False)
+    assert result.returncode == 1 and "--key-file or --passphrase-file" in result.stderr
