@@ -42,6 +42,7 @@ test_packages='
 	libcmocka-dev           unit tests
 	python3-pytest          namespace and VM tests
 	secilc                  tests of SELinux labels
+	python3-cryptography    tests of older image layers
 	qemu-system-x86         the VMs
 	erofs-utils             images
 	squashfs-tools          images
