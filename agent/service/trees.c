@@ -46,8 +46,9 @@ static int mount_stack(const struct tree_object *tree, const char *target, struc
 	/* What has a key of its own outlives the store that it is on, perhaps. */
 	struct overlay overlay = { .base = store->path,
 				   .lower = chain.lower,
-				   .lasting = store->lasting || layer->facts.place != STORE_PLAIN };
-	int result = layers_chain_from(&chain, tree->writable ? layer->parent : layer, tree->writable ? 1 : 2, err);
+				   .lasting = store->lasting || store_has_key(layer->facts.place) };
+	int result = layers_chain_open(&chain, tree->writable ? layer->parent : layer, tree->writable ? 1 : 2, tree->object.id,
+				       undo, err);
 
 	overlay.count = chain.count;
 	if (tree->writable) {
