@@ -24,6 +24,13 @@ const char *client_string(json_object *json, const char *key)
 	return json_object_get_string(value);
 }
 
+bool client_bool(json_object *json, const char *key)
+{
+	json_object *value;
+
+	return json_object_object_get_ex(json, key, &value) && json_object_get_boolean(value);
+}
+
 int64_t client_number(json_object *json, const char *key, int64_t missing)
 {
 	json_object *value;
