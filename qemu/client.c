@@ -24,7 +24,7 @@ const char *client_string(json_object *json, const char *key)
 	return json_object_get_string(value);
 }
 
-bool client_true(json_object *json, const char *key)
+bool client_bool(json_object *json, const char *key)
 {
 	json_object *value;
 

@@ -101,11 +101,11 @@ static bool is_text(json_object *layer, const char *key, const char *wanted)
 static bool is_there(const struct import *import, size_t index)
 {
 	const struct oci_layer *wanted = &import->image.layers[index];
-	json_object *layer = containers_find(import->list, import->ids[index]), *writable;
+	json_object *layer = containers_find(import->list, import->ids[index]);
 
 	return layer && is_text(layer, "store", import->options->store) && is_text(layer, "diff_id", wanted->diff_id) &&
 	       is_text(layer, "parent", index ? import->ids[index - 1] : "") && is_text(layer, "state", "ready") &&
-	       !(json_object_object_get_ex(layer, "writable", &writable) && json_object_get_boolean(writable));
+	       !client_bool(layer, "writable") && (!import->options->seal || client_bool(layer, "sealed"));
 }
 
 static int bring(struct import *import, size_t index, struct error *err)
@@ -126,6 +126,7 @@ static int bring(struct import *import, size_t index, struct error *err)
 		.diff_id = layer->diff_id,
 		.what = what,
 		.devices = options->devices,
+		.seal = options->seal,
 		.verbose = options->verbose,
 		.fd = fd,
 	};

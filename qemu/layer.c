@@ -127,6 +127,14 @@ int layer_remove(const struct options *options, struct error *err)
 
 /* ---- the list ---- */
 
+/* What protects its files: "locked" and "unlocked" are of one with a key of its own. */
+static const char *kind_of(json_object *layer)
+{
+	if (client_bool(layer, "encrypted"))
+		return client_bool(layer, "locked") ? "locked" : "unlocked";
+	return client_bool(layer, "sealed") ? "sealed" : "-";
+}
+
 static void add_row(struct output_table *table, json_object *layer)
 {
 	const char *parent = client_string(layer, "parent");
@@ -136,14 +144,15 @@ static void add_row(struct output_table *table, json_object *layer)
 	output_cell(table, "%s", client_string(layer, "id"));
 	output_cell(table, "%s", client_string(layer, "store"));
 	output_cell(table, "%s", parent && *parent ? parent : "-");
-	output_cell(table, "%s", client_true(layer, "locked") ? "locked" : client_string(layer, "state"));
+	output_cell(table, "%s", client_string(layer, "state"));
+	output_cell(table, "%s", kind_of(layer));
 	output_cell(table, "%" PRId64, client_number(layer, "gets", 0));
 	output_cell(table, "%s", size);
 }
 
 int layer_list(const struct options *options, struct error *err)
 {
-	struct output_table table = { .columns = 6 };
+	struct output_table table = { .columns = 7 };
 	json_object *answer = NULL, *list = NULL;
 	struct session session;
 	int result = begin(&session, options, err);
@@ -157,7 +166,7 @@ int layer_list(const struct options *options, struct error *err)
 	if (options->json) {
 		output_json(list);
 	} else {
-		static const char *const heads[] = { "LAYER", "STORE", "PARENT", "STATE", "GETS", "SIZE" };
+		static const char *const heads[] = { "LAYER", "STORE", "PARENT", "STATE", "KIND", "GETS", "SIZE" };
 
 		for (size_t i = 0; i < array_count(heads); i++)
 			output_cell(&table, "%s", heads[i]);
@@ -223,6 +232,8 @@ static int encode_import(struct encode *e, const struct options *options, struct
 		encode_string(e, "diff_id", options->diff_id);
 	if (options->devices)
 		encode_bool(e, "devices", true);
+	if (options->seal)
+		encode_bool(e, "seal", true);
 	int result = encode_image(e, options, err);
 	encode_close(e, '}');
 	return result;

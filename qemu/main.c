@@ -125,6 +125,7 @@ static const struct options_row layer_import_rows[] = {
 	TEXT("digest", digest, "sha256:HEX", "of the file as it is; another one is refused"),
 	TEXT("diff-id", diff_id, "sha256:HEX", "of the archive in it; another one is refused"),
 	FLAG("devices", devices, "make the device nodes that it holds, in place of refusing them"),
+	FLAG("seal", seal, "keep it as an image with dm-verity, so that nobody changes it unnoticed"),
 	TEXT("key-file", key_file, "FILE", "its own key, 32 to 64 bytes: it is encrypted with that, and locked"),
 	TEXT("passphrase-file", passphrase_file, "FILE", "the same with a passphrase"),
 	TEXT("size", size, "SIZE", "with a key: how much it may hold, in a file of the store (64m, \"1.5 GiB\")"),
@@ -144,6 +145,7 @@ static const struct options_row image_import_rows[] = {
 	TEXT("name", name, "LAYER", "the id of its top layer (one made of the store's name and the digests)"),
 	TEXT("platform", platform, "OS/ARCH", "which of the image's platforms (linux, and this machine's)"),
 	FLAG("devices", devices, "make the device nodes that its layers hold, in place of refusing them"),
+	FLAG("seal", seal, "keep each layer as an image with dm-verity, so that nobody changes it unnoticed"),
 	JSON("print the layers, and which of them were there already"),
 	FLAG("verbose", verbose, "show each layer with its time and the bytes that it wrote"),
 };

@@ -25,7 +25,7 @@ struct options {
 	char **rest; /* what stands behind `--`, NULL-terminated */
 	size_t rest_count;
 
-	bool help, json, force, all, follow, tty, keep, detach, verbose, no_superblock, devices;
+	bool help, json, force, all, follow, tty, keep, detach, verbose, no_superblock, devices, seal;
 	const char *kernel, *initrd, *append, *accel, *config, *scratch, *cwd, *user, *hostname, *id, *fs, *salt, *oci, *volume,
 		*store, *parent, *digest, *diff_id, *name, *platform, *key_file, *passphrase_file, *size, *device;
 	uint64_t memory, memory_limit, cpus, timeout, data_block;

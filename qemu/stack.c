@@ -74,6 +74,8 @@ static void encode_import(struct encode *e, const struct stack_import *wanted)
 		encode_string(e, "diff_id", wanted->diff_id);
 	if (wanted->devices)
 		encode_bool(e, "devices", true);
+	if (wanted->seal)
+		encode_bool(e, "seal", true);
 	encode_close(e, '}');
 }
 

@@ -17,7 +17,7 @@
 struct stack_import {
 	const char *id, *store, *parent, *digest, *diff_id;
 	const char *what; /* for the lines that tell of it */
-	bool devices, verbose;
+	bool devices, seal, verbose;
 	int fd; /* the archive */
 };
 

@@ -3,8 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -32,20 +30,6 @@ int image_make(const char *path, uint64_t size, struct error *err)
 	return 0;
 }
 
-static int describe(int guard, struct blockdev *device, struct error *err)
-{
-	struct stat status;
-	int sector;
-
-	device->fd = open(device->path, O_RDWR | O_EXCL | O_CLOEXEC | O_NOFOLLOW);
-	if (device->fd < 0 || fstat(guard, &status) < 0 || ioctl(guard, BLKGETSIZE64, &device->size) < 0 ||
-	    ioctl(guard, BLKSSZGET, &sector) < 0)
-		return error_set(err, ERROR_MOUNT, errno, "open %s", device->path);
-	device->number = status.st_rdev;
-	device->sector = (unsigned)sector;
-	return 0;
-}
-
 int image_attach(const char *path, struct blockdev *device, int *guard, struct error *err)
 {
 	fd_auto file = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
@@ -55,14 +39,5 @@ int image_attach(const char *path, struct blockdev *device, int *guard, struct e
 		return error_set(err, ERROR_MOUNT, errno, "open %s", path);
 	if (!S_ISREG(status.st_mode))
 		return error_set(err, ERROR_LAYER, EINVAL, "%s is no file", path);
-	*device = (struct blockdev){ .fd = -1 };
-	fd_auto loop = loopdev_open_writable(file, device->path, err);
-	if (loop < 0)
-		return loop;
-	int result = describe(loop, device, err);
-	if (result < 0)
-		blockdev_close(device);
-	else
-		*guard = take_fd(&loop);
-	return result;
+	return loopdev_attach(file, true, device, guard, err);
 }

@@ -64,12 +64,14 @@ static int flush_directory(const struct store *store, const char *path, struct e
 
 /* ---- the facts of a layer ---- */
 
-static const char *const places[STORE_PLACES] = { [STORE_PLAIN] = "plain", [STORE_IMAGE] = "image", [STORE_DISK] = "disk" };
+static const char *const places[STORE_PLACES] = {
+	[STORE_PLAIN] = "plain", [STORE_IMAGE] = "image", [STORE_DISK] = "disk", [STORE_SEALED] = "sealed"
+};
 
 struct facts {
-	const char *id, *parent, *digest, *diff_id, *place, *identity;
+	const char *id, *parent, *digest, *diff_id, *place, *identity, *root_hash, *salt;
 	bool writable;
-	uint64_t tar_bytes, size, files;
+	uint64_t tar_bytes, size, files, blocks, sealed_bytes;
 };
 
 #define FIELD(key, decode_kind, member) .name = key, .kind = decode_kind, .offset = offsetof(struct facts, member)
@@ -82,23 +84,54 @@ static const struct decode_field fields[] = {
 	{ FIELD("diff_id", DECODE_STRING, diff_id), .max = DIGEST_TEXT, .check = digest_check },
 	{ FIELD("place", DECODE_STRING, place), .max = 16 },
 	{ FIELD("identity", DECODE_STRING, identity), .max = 64 },
+	{ FIELD("root_hash", DECODE_STRING, root_hash), .max = 2 * DIGEST_SIZE },
+	{ FIELD("salt", DECODE_STRING, salt), .max = 2 * VERITY_TREE_SALT },
+	{ FIELD("blocks", DECODE_UINT, blocks), .max = INT64_MAX / VERITY_TREE_BLOCK },
+	{ FIELD("sealed_bytes", DECODE_UINT, sealed_bytes), .max = INT64_MAX },
 	{ FIELD("tar_bytes", DECODE_UINT, tar_bytes), .max = INT64_MAX },
 	{ FIELD("size", DECODE_UINT, size), .max = INT64_MAX },
 	{ FIELD("files", DECODE_UINT, files), .max = INT64_MAX },
 };
 static const struct decode_schema schema = { fields, array_count(fields), sizeof(struct facts), NULL };
 
+/* All of it, and only hex digits of the right number; or, of a layer that is not `wanted` to have it, nothing. */
+static int take_hex(const char *text, bool wanted, const char *name, uint8_t *bytes, size_t size, struct error *err)
+{
+	if (!wanted)
+		return text ? error_field(err, name, "does not go with the layer's place") : 0;
+	if (!text || text_from_hex(text, bytes, size) != (long)size)
+		return error_field(err, name, "must be %zu hex digits", 2 * size);
+	return 0;
+}
+
+static int take_seal(const struct facts *facts, struct store_layer *layer, struct error *err)
+{
+	const bool sealed = layer->place == STORE_SEALED;
+	int result = take_hex(facts->root_hash, sealed, "root_hash", layer->seal.root, sizeof(layer->seal.root), err);
+
+	if (result == 0)
+		result = take_hex(facts->salt, sealed, "salt", layer->seal.salt, sizeof(layer->seal.salt), err);
+	if (result < 0)
+		return result;
+	if (sealed != (facts->blocks > 0) || facts->sealed_bytes % VERITY_TREE_BLOCK != 0 ||
+	    facts->sealed_bytes / VERITY_TREE_BLOCK < facts->blocks || (!sealed && facts->sealed_bytes > 0))
+		return error_field(err, "sealed_bytes", "does not go with the layer's place and blocks");
+	if (sealed && (facts->writable || !facts->digest || !facts->diff_id))
+		return error_field(err, "place", "a sealed layer was imported");
+	layer->seal.blocks = facts->blocks;
+	layer->seal.bytes = facts->sealed_bytes;
+	return 0;
+}
+
 static int take_place(const struct facts *facts, struct store_layer *layer, struct error *err)
 {
-	if (!facts->place)
-		return 0;
-	while (layer->place < STORE_PLACES && strcmp(places[layer->place], facts->place) != 0)
+	while (facts->place && layer->place < STORE_PLACES && strcmp(places[layer->place], facts->place) != 0)
 		layer->place++;
-	if (layer->place == STORE_PLACES || layer->place == STORE_PLAIN)
+	if (facts->place && (layer->place == STORE_PLACES || layer->place == STORE_PLAIN))
 		return error_field(err, "place", "%.32s is none", facts->place);
-	if (!facts->identity || text_from_hex(facts->identity, layer->identity, sizeof(layer->identity)) != sizeof(layer->identity))
-		return error_field(err, "identity", "must be 64 hex digits");
-	return 0;
+	int result =
+		take_hex(facts->identity, store_has_key(layer->place), "identity", layer->identity, sizeof(layer->identity), err);
+	return result < 0 ? result : take_seal(facts, layer, err);
 }
 
 static int take_facts(const struct facts *facts, struct store_layer *layer, struct error *err)
@@ -146,20 +179,38 @@ static int read_facts(const struct store *store, uint64_t number, struct store_l
 	return 0;
 }
 
+static void encode_hex(struct encode *e, const char *name, const uint8_t *bytes, size_t size)
+{
+	char text[2 * DIGEST_SIZE + 1];
+
+	text_to_hex(bytes, size, text);
+	encode_string(e, name, text);
+}
+
+static void encode_place(struct encode *e, const struct store_layer *layer)
+{
+	if (layer->place != STORE_PLAIN)
+		encode_string(e, "place", places[layer->place]);
+	if (store_has_key(layer->place))
+		encode_hex(e, "identity", layer->identity, sizeof(layer->identity));
+	if (layer->place != STORE_SEALED)
+		return;
+	encode_hex(e, "root_hash", layer->seal.root, sizeof(layer->seal.root));
+	encode_hex(e, "salt", layer->seal.salt, sizeof(layer->seal.salt));
+	encode_uint(e, "blocks", layer->seal.blocks);
+	encode_uint(e, "sealed_bytes", layer->seal.bytes);
+}
+
 static void encode_facts(struct encode *e, const struct store_layer *layer)
 {
-	char text[DIGEST_TEXT], identity[2 * sizeof(layer->identity) + 1];
+	char text[DIGEST_TEXT];
 
 	encode_open(e, NULL, '{');
 	encode_string(e, "id", layer->id);
 	if (layer->parent[0])
 		encode_string(e, "parent", layer->parent);
 	encode_bool(e, "writable", layer->writable);
-	if (layer->place != STORE_PLAIN) {
-		text_to_hex(layer->identity, sizeof(layer->identity), identity);
-		encode_string(e, "place", places[layer->place]);
-		encode_string(e, "identity", identity);
-	}
+	encode_place(e, layer);
 	if (layer->imported) {
 		digest_format(layer->digest, text);
 		encode_string(e, "digest", text);
@@ -248,6 +299,23 @@ static int delete_tree(const struct store *store, const char *prefix, uint64_t n
 	int result = format_path(store, prefix, number, name, path, sizeof(path), err);
 
 	return result < 0 ? result : paths_remove_tree(AT_FDCWD, path, true, err);
+}
+
+int store_seal(const struct store *store, uint64_t number, const uint8_t diff_id[DIGEST_SIZE], struct seal *seal, struct error *err)
+{
+	char path[STORE_PATH_MAX + 64];
+	int result = store_member(store, number, false, STORE_SEALED_FILE, path, err);
+
+	if (result < 0)
+		return result;
+	fd_auto tree = store_tree(store, number, false, O_PATH, err);
+	if (tree < 0)
+		return tree;
+	fd_auto file = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (file < 0)
+		return error_set(err, ERROR_MOUNT, errno, "make the file %s", path);
+	result = seal_tree(tree, file, diff_id, seal, err);
+	return result < 0 ? result : delete_tree(store, NEW, number, "tree", err);
 }
 
 int store_remove(const struct store *store, uint64_t number, struct error *err)

@@ -9,6 +9,7 @@
 #include "base/undo.h"
 #include "coffer/protocol.h"
 #include "layer/digest.h"
+#include "layer/seal.h"
 
 /*
  * A store of layers in a directory of a file system that the guest trusts (a scratch, an encrypted volume).  What is on the disk is
@@ -19,6 +20,7 @@
  *     layer.json its facts
  *     work/      overlayfs' own, while the layer is written to
  *     image      in place of both, if the layer has a key of its own and no disk (layer/image.h)
+ *     sealed     in place of both, if the layer is sealed (layer/seal.h)
  *   new-N/       one that is being made: becomes N by one rename, or goes away when the store is opened again
  *   gone-N/      one that was removed: goes away then too
  *   empty/       nothing, for overlayfs: it does not stack one layer on none
@@ -28,7 +30,8 @@
 
 #define STORE_PATH_MAX 224u
 
-#define STORE_EMPTY "empty"
+#define STORE_EMPTY       "empty"
+#define STORE_SEALED_FILE "sealed"
 
 struct store {
 	char path[STORE_PATH_MAX]; /* of the directory */
@@ -37,11 +40,18 @@ struct store {
 
 /* Where a layer's files lie. */
 enum store_place {
-	STORE_PLAIN, /* in the store's directory */
-	STORE_IMAGE, /* in an image beside layer.json */
-	STORE_DISK,  /* on a disk of its own */
+	STORE_PLAIN,  /* in the store's directory */
+	STORE_IMAGE,  /* in an image beside layer.json */
+	STORE_DISK,   /* on a disk of its own */
+	STORE_SEALED, /* in a file beside layer.json, for dm-verity */
 	STORE_PLACES
 };
+
+/* It is locked until somebody has the key (service/images.h). */
+static inline bool store_has_key(enum store_place place)
+{
+	return place == STORE_IMAGE || place == STORE_DISK;
+}
 
 /* The facts of a layer. */
 struct store_layer {
@@ -50,6 +60,7 @@ struct store_layer {
 	bool writable; /* of the kind that a container writes to: never a parent */
 	enum store_place place;
 	uint8_t identity[32]; /* STORE_IMAGE, STORE_DISK: of its encrypted volume (storage/encrypted.h) */
+	struct seal seal;     /* STORE_SEALED; such a layer was imported */
 	bool imported;        /* the rest is known */
 	uint8_t digest[DIGEST_SIZE], diff_id[DIGEST_SIZE];
 	uint64_t tar_bytes, size, files;
@@ -68,6 +79,9 @@ must_check int store_tree(const struct store *store, uint64_t number, bool finis
 /* The path of a layer's member: "N/NAME" below the store's, or of new-N's. */
 must_check int store_member(const struct store *store, uint64_t number, bool finished, const char *name,
 			    char path[STORE_PATH_MAX + 64], struct error *err);
+/* Makes new-N's STORE_SEALED_FILE out of its tree, which goes.  `diff_id`: see layer/seal.h. */
+must_check int store_seal(const struct store *store, uint64_t number, const uint8_t diff_id[DIGEST_SIZE], struct seal *seal,
+			  struct error *err);
 /* new-N becomes N, whole or not at all. */
 must_check int store_commit(const struct store *store, const struct store_layer *layer, struct error *err);
 /* N is gone when this succeeds; what could not be deleted of it goes when the store is opened again. */

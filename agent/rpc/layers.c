@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "rpc/layer_images.h"
 #include "rpc/params.h"
 #include "rpc/results.h"
@@ -301,11 +302,18 @@ static void encode_digest(struct encode *e, const char *key, const uint8_t diges
 
 static void encode_facts(struct encode *e, const struct store_layer *facts)
 {
+	char root[2 * DIGEST_SIZE + 1];
+
 	encode_digest(e, "digest", facts->digest);
 	encode_digest(e, "diff_id", facts->diff_id);
 	encode_uint(e, "tar_bytes", facts->tar_bytes);
 	encode_uint(e, "size", facts->size);
 	encode_uint(e, "files", facts->files);
+	if (facts->place != STORE_SEALED)
+		return;
+	text_to_hex(facts->seal.root, sizeof(facts->seal.root), root);
+	encode_string(e, "root_hash", root);
+	encode_uint(e, "sealed_bytes", facts->seal.bytes);
 }
 
 static void encode_layer(struct encode *e, const struct agent *agent, const struct layer_object *layer)
@@ -322,8 +330,9 @@ static void encode_layer(struct encode *e, const struct agent *agent, const stru
 	encode_bool(e, "writable", layer->facts.writable && stores_children(agent, layer) == 0);
 	encode_uint(e, "children", stores_children(agent, layer));
 	encode_uint(e, "gets", tree ? ((const struct tree_object *)tree)->gets : 0);
-	encode_bool(e, "encrypted", layer->facts.place != STORE_PLAIN);
-	encode_bool(e, "locked", layer->facts.place != STORE_PLAIN && !images_find(agent, layer));
+	encode_bool(e, "encrypted", store_has_key(layer->facts.place));
+	encode_bool(e, "locked", store_has_key(layer->facts.place) && !images_find(agent, layer));
+	encode_bool(e, "sealed", layer->facts.place == STORE_SEALED);
 	if (layer->facts.imported)
 		encode_facts(e, &layer->facts);
 }
@@ -371,7 +380,9 @@ static void encode_member(struct encode *e, const char *key, const struct layer_
 {
 	char path[STORE_PATH_MAX + 64];
 
-	if (layer->facts.place == STORE_PLAIN)
+	if (layer->facts.place == STORE_SEALED)
+		name = STORE_SEALED_FILE;
+	if (!store_has_key(layer->facts.place))
 		snprintf(path, sizeof(path), "%s/%" PRIu64 "/%s", layer->store->store.path, layer->facts.number, name);
 	else
 		snprintf(path, sizeof(path), IMAGES_DIRECTORY "/%s/%s", layer->object.id, name);
@@ -429,7 +440,7 @@ static const struct decode_schema range_schema = SCHEMA(range_fields, params_ran
 struct params_import {
 	const char *id, *store, *parent, *digest, *diff_id, *volume, *path;
 	struct decode_list uids, gids;
-	bool devices, has_key, has_image;
+	bool devices, seal, has_key, has_image;
 	struct key_request key;
 	struct params_image image;
 	struct image_plan plan;
@@ -443,6 +454,8 @@ static int check_import(const void *object, struct error *err)
 
 	if (!params->volume != !params->path)
 		return error_field(err, params->volume ? "path" : "volume", "is required: an archive is a path in a volume");
+	if (params->seal && (params->has_key || params->has_image))
+		return error_field(err, "seal", "does not go with a key of its own");
 	if (params->image.existing)
 		return error_field(err, "image.existing", "goes with layer.create");
 	return rpc_layer_images_check(params->has_key, params->has_image, err);
@@ -459,6 +472,7 @@ static const struct decode_field import_fields[] = {
 	RANGES(params_import, "uids", uids),
 	RANGES(params_import, "gids", gids),
 	{ FIELD(params_import, "devices", DECODE_BOOL, devices) },
+	{ FIELD(params_import, "seal", DECODE_BOOL, seal) },
 	RPC_LAYER_IMAGE(params_import),
 	{ FIELD(params_import, "max_bytes", DECODE_UINT, bytes), .min = 1, .max = INT64_MAX },
 	{ FIELD(params_import, "max_files", DECODE_UINT, files), .min = 1, .max = INT64_MAX },
@@ -500,6 +514,7 @@ void rpc_layers_run_import(struct rpc_call *call)
 		.layer = { .id = params->id,
 			   .store = params->store,
 			   .parent = params->parent,
+			   .seal = params->seal,
 			   .image = params->has_image ? &params->plan : NULL },
 		.digest = params->digest,
 		.diff_id = params->diff_id,

@@ -39,6 +39,7 @@ const char *const agent_info_features[] = {
 	"sandbox",
 	"events",
 	"layer",
+	"layer.seal",
 #ifdef COFFER_FAULTS
 	"test.fault",
 #endif

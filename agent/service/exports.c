@@ -13,9 +13,11 @@
 #include "base/text.h"
 #include "layer/changes.h"
 #include "service/pumps.h"
+#include "service/sealed.h"
 #include "service/transfers.h"
 #include "service/views.h"
 #include "sys/paths.h"
+#include "sys/rollback.h"
 
 #define VIEW_DIRECTORY "/run/coffer/below" /* what is below a layer whose changes are asked for is mounted on .../ID */
 
@@ -24,7 +26,8 @@ struct exporting {
 	const struct exports_request *request;
 	const struct operation_kind *kind;
 	struct layer_object *layer;
-	unsigned depth; /* so many layers must be unlocked, this one counted */
+	unsigned depth;                   /* so many layers must be unlocked, this one counted */
+	char owner[SEALED_OWNER_MAX + 1]; /* of sealed layers that are mounted for it */
 	struct transfer transfer;
 	struct completion completion;
 };
@@ -100,7 +103,7 @@ static int write_changes(const struct exporting *exporting, int tree, int out, s
 		return error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "layer %s", exporting->layer->object.id);
 	int result = paths_mkdirs(VIEW_DIRECTORY, 0700, err);
 	if (result == 0)
-		result = views_open(&view, exporting->layer->parent, path, &worker->undo, err);
+		result = views_open(&view, exporting->layer->parent, path, exporting->owner, &worker->undo, err);
 	if (result < 0)
 		return result;
 	result = changes_list(tree, view.folder, list_change, &listing, err);
@@ -110,14 +113,28 @@ static int write_changes(const struct exporting *exporting, int tree, int out, s
 	return result < 0 ? result : views_close(&view, err);
 }
 
+/* A descriptor of the layer's own files. */
+static int open_tree(struct worker *worker, const struct exporting *exporting, struct error *err)
+{
+	int result = sealed_open(exporting->layer, 1, exporting->owner, &worker->undo, err);
+
+	return result < 0 ? result : layers_open_tree(exporting->layer, true, exporting->owner, err);
+}
+
+/* All that was mounted.  A failure of the work itself counts for more, and has it taken back by whoever plays the records. */
+static int close_tree(struct worker *worker, int *tree, int outcome, struct error *err)
+{
+	close_fd(tree);
+	return outcome < 0 ? outcome : rollback_since(&worker->undo, 0, err);
+}
+
 static int send_stream(struct worker *worker, const struct exporting *exporting, struct exports_made *made,
 		       int (*write_it)(const struct exporting *, int, int, struct worker *, struct exports_made *, struct error *),
 		       struct error *err)
 {
-	const struct layer_object *layer = exporting->layer;
 	struct error cut;
 	struct pump pump;
-	fd_auto tree = layers_open_tree(layer, true, O_RDONLY, err);
+	fd_auto tree = open_tree(worker, exporting, err);
 
 	if (tree < 0)
 		return tree;
@@ -131,7 +148,7 @@ static int send_stream(struct worker *worker, const struct exporting *exporting,
 	}
 	steps_done(&worker->steps, "send the stream");
 	made->steps = worker->steps;
-	return outcome;
+	return close_tree(worker, &tree, outcome, err);
 }
 
 static int archive_work(struct worker *worker, void *context, void *result, struct error *err)
@@ -146,13 +163,11 @@ static int changes_work(struct worker *worker, void *context, void *result, stru
 
 static int size_work(struct worker *worker, void *context, void *result, struct error *err)
 {
-	const struct layer_object *layer = ((const struct exporting *)context)->layer;
-	fd_auto tree = layers_open_tree(layer, true, O_RDONLY, err);
+	fd_auto tree = open_tree(worker, context, err);
+	int outcome = tree < 0 ? tree : export_size(tree, &((struct exports_sized *)result)->size, err);
 
-	(void)worker;
-	if (tree < 0 || export_size(tree, &((struct exports_sized *)result)->size, err) < 0)
-		return error_step(err, "measure the layer");
-	return 0;
+	outcome = close_tree(worker, &tree, outcome, err);
+	return outcome < 0 ? error_step(err, "measure the layer") : 0;
 }
 
 /* ---- PID 1 ---- */
@@ -244,6 +259,7 @@ static struct exporting *prepare(struct agent *agent, const struct operation_kin
 					 .layer = layer,
 					 .depth = kind == &changes_kind ? LAYERS_DEPTH_MAX : 1,
 					 .completion = completion };
+	snprintf(exporting->owner, sizeof(exporting->owner), "look+%s+%u", layer->object.id, layer->looks++);
 	if (hold(exporting, err) == 0)
 		return exporting;
 	free(exporting);

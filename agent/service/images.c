@@ -143,9 +143,7 @@ int images_make(struct worker *worker, const struct layer_object *layer, const s
 
 int images_close(struct worker *worker, size_t records, struct error *err)
 {
-	const struct undo since = { .records = worker->undo.records + records, .count = worker->undo.count - records };
-
-	if (rollback_run(&since, err) < 0)
+	if (rollback_since(&worker->undo, records, err) < 0)
 		return error_step(err, "close the image");
 	steps_done(&worker->steps, "close the image");
 	return 0;
@@ -223,7 +221,7 @@ static void unlocked(void *context, const struct error *error, const void *resul
 
 static int check_unlock(const struct image_unlock *request, const struct layer_object *layer, struct error *err)
 {
-	if (layer->facts.place == STORE_PLAIN)
+	if (!store_has_key(layer->facts.place))
 		return error_field(err, "id", "the layer %s has no key of its own", request->id);
 	if (request->has_device != (layer->facts.place == STORE_DISK))
 		return error_field(err, "device",
@@ -306,7 +304,7 @@ struct object *images_find(const struct agent *agent, const struct layer_object 
 int images_check_unlocked(const struct agent *agent, const struct layer_object *layer, unsigned depth, struct error *err)
 {
 	for (; layer && depth > 0; layer = layer->parent, depth--) {
-		if (layer->facts.place != STORE_PLAIN && !images_find(agent, layer))
+		if (store_has_key(layer->facts.place) && !images_find(agent, layer))
 			return error_set(err, ERROR_STATE, ENOKEY, "the layer %s is locked: layer.unlock opens it",
 					 layer->object.id);
 	}
@@ -316,7 +314,7 @@ int images_check_unlocked(const struct agent *agent, const struct layer_object *
 static void add_users(const struct agent *agent, const struct layer_object *layer, unsigned depth, int by)
 {
 	for (; layer && depth > 0; layer = layer->parent, depth--) {
-		struct object *image = layer->facts.place == STORE_PLAIN ? NULL : images_find(agent, layer);
+		struct object *image = store_has_key(layer->facts.place) ? images_find(agent, layer) : NULL;
 
 		if (image)
 			image->users += (unsigned)by;
@@ -342,7 +340,7 @@ int images_use(const struct agent *agent, const struct layer_object *layer, stru
 	int result = images_check_unlocked(agent, layer, LAYERS_DEPTH_MAX, err);
 
 	for (; layer && result == 0; layer = layer->parent) {
-		if (layer->facts.place != STORE_PLAIN)
+		if (store_has_key(layer->facts.place))
 			result = objects_use(object, images_find(agent, layer), err);
 	}
 	return result;

@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "service/pumps.h"
+#include "service/sealed.h"
 #include "service/storage.h"
 #include "service/transfers.h"
 #include "service/views.h"
@@ -61,7 +62,7 @@ static int unpack(const struct importing *importing, int from, const struct view
 
 	if (outcome < 0)
 		return outcome;
-	fd_auto tree = layers_open_tree(layer, false, O_RDONLY, err);
+	fd_auto tree = layers_open_tree(layer, false, NULL, err);
 	if (tree < 0)
 		return tree;
 	fd_auto spool = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
@@ -122,15 +123,39 @@ static int fill(const struct importing *importing, struct worker *worker, struct
 {
 	const struct layer_object *layer = importing->layer;
 	struct view view = { .folder = -1 };
-	char path[STORE_PATH_MAX + 64];
+	char path[STORE_PATH_MAX + 64], owner[SEALED_OWNER_MAX + 1];
 	int outcome = store_member(&layer->store->store, layer->facts.number, false, "below", path, err);
 
+	if (outcome == 0 && text_format(owner, sizeof(owner), "import+%s", layer->object.id) < 0)
+		outcome = error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "layer %s", layer->object.id);
 	if (outcome == 0)
-		outcome = views_open(&view, layer->parent, path, &worker->undo, err);
+		outcome = views_open(&view, layer->parent, path, owner, &worker->undo, err);
 	if (outcome < 0)
 		return error_step(err, "prepare the layer");
 	outcome = unpack_any(importing, &view, worker, result, err);
 	return outcome < 0 ? outcome : views_close(&view, err);
+}
+
+static void tell(const struct import_result *import, struct imports_made *made)
+{
+	made->facts.imported = true;
+	memcpy(made->facts.identity, made->image.identity, sizeof(made->facts.identity));
+	memcpy(made->facts.digest, import->digest, sizeof(import->digest));
+	memcpy(made->facts.diff_id, import->diff_id, sizeof(import->diff_id));
+	made->facts.tar_bytes = import->tar_bytes;
+	made->facts.size = import->size;
+	made->facts.files = import->files;
+	made->stream_bytes = import->stream_bytes;
+}
+
+/* Until it is committed it is a plain one. */
+static int seal(const struct store *store, struct worker *worker, struct store_layer *facts, struct error *err)
+{
+	facts->place = STORE_SEALED;
+	if (store_seal(store, facts->number, facts->diff_id, &facts->seal, err) < 0)
+		return error_step(err, "seal the layer");
+	steps_done(&worker->steps, "seal the layer");
+	return 0;
 }
 
 static int import_work(struct worker *worker, void *context, void *result, struct error *err)
@@ -153,14 +178,11 @@ static int import_work(struct worker *worker, void *context, void *result, struc
 	if (outcome < 0)
 		return outcome;
 	made->facts = layer->facts;
-	memcpy(made->facts.identity, made->image.identity, sizeof(made->facts.identity));
-	made->facts.imported = true;
-	memcpy(made->facts.digest, import.digest, sizeof(import.digest));
-	memcpy(made->facts.diff_id, import.diff_id, sizeof(import.diff_id));
-	made->facts.tar_bytes = import.tar_bytes;
-	made->facts.size = import.size;
-	made->facts.files = import.files;
-	made->stream_bytes = import.stream_bytes;
+	tell(&import, made);
+	if (importing->request->layer.seal)
+		outcome = seal(store, worker, &made->facts, err);
+	if (outcome < 0)
+		return outcome;
 	if (store_commit(store, &made->facts, err) < 0)
 		return error_step(err, "finish the layer");
 	steps_done(&worker->steps, "finish the layer");
@@ -177,6 +199,8 @@ static void apply(struct object *object, const void *result)
 
 	/* What it is called, and what it stands on, was known before. */
 	layer->facts.imported = true;
+	layer->facts.place = facts->place;
+	layer->facts.seal = facts->seal;
 	memcpy(layer->facts.identity, facts->identity, sizeof(facts->identity));
 	memcpy(layer->facts.digest, facts->digest, sizeof(facts->digest));
 	memcpy(layer->facts.diff_id, facts->diff_id, sizeof(facts->diff_id));

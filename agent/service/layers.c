@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "layer/image.h"
+#include "service/sealed.h"
 #include "service/trees.h"
 
 /* ---- chains ---- */
@@ -37,35 +38,40 @@ static int check_parent(const struct agent *agent, const struct store_object *st
 	return 0;
 }
 
-int layers_tree_name(const struct layer_object *layer, char name[LAYERS_NAME_MAX], struct error *err)
+int layers_tree_name(const struct layer_object *layer, const char *owner, char name[LAYERS_NAME_MAX], struct error *err)
 {
-	int result = layer->facts.place == STORE_PLAIN
-			     ? text_format(name, LAYERS_NAME_MAX, "%" PRIu64 "/tree", layer->facts.number)
-			     : text_format(name, LAYERS_NAME_MAX, IMAGES_DIRECTORY "/%s/" IMAGE_TREE, layer->object.id);
+	int result;
 
+	if (layer->facts.place == STORE_SEALED)
+		return sealed_name(layer, owner, name, LAYERS_NAME_MAX, err);
+	if (layer->facts.place == STORE_PLAIN)
+		result = text_format(name, LAYERS_NAME_MAX, "%" PRIu64 "/tree", layer->facts.number);
+	else
+		result = text_format(name, LAYERS_NAME_MAX, IMAGES_DIRECTORY "/%s/" IMAGE_TREE, layer->object.id);
 	return result < 0 ? error_set(err, ERROR_INTERNAL, -result, "layer %s", layer->object.id) : 0;
 }
 
-int layers_open_tree(const struct layer_object *layer, bool finished, int flags, struct error *err)
+int layers_open_tree(const struct layer_object *layer, bool finished, const char *owner, struct error *err)
 {
 	char path[LAYERS_NAME_MAX];
 
 	if (layer->facts.place == STORE_PLAIN)
-		return store_tree(&layer->store->store, layer->facts.number, finished, flags, err);
-	int result = layers_tree_name(layer, path, err);
+		return store_tree(&layer->store->store, layer->facts.number, finished, O_RDONLY, err);
+	int result = layers_tree_name(layer, owner, path, err);
 	if (result < 0)
 		return result;
-	int tree = open(path, flags | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int tree = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	return tree < 0 ? error_set(err, ERROR_MOUNT, errno, "open %s", path) : tree;
 }
 
-int layers_chain_from(struct layers_chain *chain, const struct layer_object *layer, size_t least, struct error *err)
+int layers_chain_open(struct layers_chain *chain, const struct layer_object *layer, size_t least, const char *owner,
+		      struct undo *undo, struct error *err)
 {
-	int result = 0;
+	int result = sealed_open(layer, LAYERS_DEPTH_MAX, owner, undo, err);
 
 	for (chain->count = 0; layer && chain->count < LAYERS_DEPTH_MAX && result == 0; layer = layer->parent) {
 		chain->lower[chain->count] = chain->names[chain->count];
-		result = layers_tree_name(layer, chain->names[chain->count++], err);
+		result = layers_tree_name(layer, owner, chain->names[chain->count++], err);
 	}
 	while (chain->count < least)
 		chain->lower[chain->count++] = STORE_EMPTY;

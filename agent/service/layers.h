@@ -12,6 +12,7 @@
 struct layers_create {
 	const char *id, *store, *parent; /* parent NULL: none */
 	bool writable;
+	bool seal;                /* layer.import only: layer/seal.h */
 	struct image_plan *image; /* NULL: it has no key of its own */
 };
 
@@ -33,21 +34,22 @@ must_check int layers_add(struct agent *agent, const struct layers_create *reque
 /* What waiting for a disk and a key adds to the time of a request. */
 unsigned layers_wait_ms(const struct layers_create *request);
 
-/* The layer's own files: an absolute path, or one below the store's.  ERROR_INTERNAL. */
-#define LAYERS_NAME_MAX 128
-must_check int layers_tree_name(const struct layer_object *layer, char name[LAYERS_NAME_MAX], struct error *err);
-/* A descriptor of that directory, O_PATH or O_RDONLY by `flags`; of a layer that is being made, not `finished`. */
-must_check int layers_open_tree(const struct layer_object *layer, bool finished, int flags, struct error *err);
+/* The layer's own files: an absolute path, or one below the store's; of a sealed one, where `owner` has it.  ERROR_INTERNAL. */
+#define LAYERS_NAME_MAX 160
+must_check int layers_tree_name(const struct layer_object *layer, const char *owner, char name[LAYERS_NAME_MAX], struct error *err);
+/* A descriptor of that directory, for reading; of a layer that is being made, not `finished`. */
+must_check int layers_open_tree(const struct layer_object *layer, bool finished, const char *owner, struct error *err);
 
 /*
  * `layer` (NULL: none) and what is below it, the top one first: names for overlayfs, below the store's directory or absolute, and
- * so `least` of them at least: an empty directory stands in.
+ * so `least` of them at least: an empty directory stands in.  What is sealed is mounted for `owner` (service/sealed.h).
  */
 struct layers_chain {
 	char names[LAYERS_DEPTH_MAX][LAYERS_NAME_MAX];
 	const char *lower[LAYERS_DEPTH_MAX];
 	size_t count;
 };
-must_check int layers_chain_from(struct layers_chain *chain, const struct layer_object *layer, size_t least, struct error *err);
+must_check int layers_chain_open(struct layers_chain *chain, const struct layer_object *layer, size_t least, const char *owner,
+				 struct undo *undo, struct error *err);
 
 #endif

@@ -24,6 +24,7 @@ struct layer_object {
 	struct store_object *store;
 	struct layer_object *parent; /* NULL: none */
 	struct store_layer facts;
+	unsigned looks; /* how often its files were wanted by service/exports.c: what is mounted for it is named by that */
 };
 
 struct stores_open {

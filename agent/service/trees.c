@@ -126,8 +126,9 @@ static int mount_stack(const struct tree_object *tree, const char *target, struc
 	struct overlay overlay = { .base = store->path,
 				   .lower = chain.lower,
 				   .label = tree->label[0] ? tree->label : NULL,
-				   .lasting = store->lasting || layer->facts.place != STORE_PLAIN };
-	int result = layers_chain_from(&chain, tree->writable ? layer->parent : layer, tree->writable ? 1 : 2, err);
+				   .lasting = store->lasting || store_has_key(layer->facts.place) };
+	int result = layers_chain_open(&chain, tree->writable ? layer->parent : layer, tree->writable ? 1 : 2, tree->object.id,
+				       undo, err);
 
 	overlay.count = chain.count;
 	if (tree->writable) {

@@ -8,16 +8,17 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "storage/overlay.h"
-#include "sys/mounts.h"
+#include "sys/rollback.h"
 
-int views_open(struct view *view, const struct layer_object *layer, const char *path, struct undo *undo, struct error *err)
+int views_open(struct view *view, const struct layer_object *layer, const char *path, const char *owner, struct undo *undo,
+	       struct error *err)
 {
 	struct layers_chain chain;
 
-	view->folder = -1;
+	*view = (struct view){ .folder = -1, .undo = undo, .records = undo->count };
 	if (!layer)
 		return 0;
-	int result = layers_chain_from(&chain, layer, 2, err);
+	int result = layers_chain_open(&chain, layer, 2, owner, undo, err);
 	if (result < 0)
 		return result;
 	const struct overlay overlay = { .base = layer->store->store.path, .lower = chain.lower, .count = chain.count };
@@ -35,8 +36,5 @@ int views_close(struct view *view, struct error *err)
 	if (view->folder < 0)
 		return 0;
 	close_fd(&view->folder);
-	int result = mounts_unmount(view->path, err);
-	if (result == 0 && rmdir(view->path) < 0)
-		result = error_set(err, ERROR_MOUNT, errno, "remove the directory %s", view->path);
-	return result;
+	return rollback_since(view->undo, view->records, err);
 }

@@ -8,11 +8,16 @@
 struct view {
 	char path[STORE_PATH_MAX + 64];
 	int folder;
+	const struct undo *undo;
+	size_t records; /* how many there were before */
 };
 
-/* `layer` and all below it, read-only, mounted on the new directory `path`.  `layer` NULL: nothing, and folder is -1. */
-must_check int views_open(struct view *view, const struct layer_object *layer, const char *path, struct undo *undo,
-			  struct error *err);
+/*
+ * `layer` and all below it, read-only, mounted on the new directory `path`; what is sealed of them is mounted for `owner`
+ * (service/sealed.h).  `layer` NULL: nothing, and folder is -1.
+ */
+must_check int views_open(struct view *view, const struct layer_object *layer, const char *path, const char *owner,
+			  struct undo *undo, struct error *err);
 /* Its records stay, and mean nothing any more. */
 must_check int views_close(struct view *view, struct error *err);
 

@@ -38,6 +38,8 @@ static uint64_t tree_offset(const struct verity *verity)
 	return (verity->hash_offset + VERITY_SUPERBLOCK_SIZE + block - 1) / block * block;
 }
 
+const char *const verity_modules[] = { "dm_mod", "dm_verity", "?sha256_ssse3", "sha256_generic", NULL };
+
 struct options {
 	char text[512];
 	size_t used;

@@ -12,6 +12,9 @@
 #define VERITY_SALT_MAX      256u
 #define VERITY_SIGNATURE_MAX 8192u
 
+/* The kernel modules that it needs, for modules_load. */
+extern const char *const verity_modules[];
+
 /* What a block that does not verify does: its reader gets EIO; or the whole VM ends by a panic, or restarts. */
 enum verity_corruption { VERITY_CORRUPTION_ERROR, VERITY_CORRUPTION_PANIC, VERITY_CORRUPTION_RESTART };
 

@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/loop.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "sys/modules.h"
@@ -49,13 +51,37 @@ int loopdev_open(int file, char *node, struct error *err)
 	return attach(&config, O_RDONLY, node, err);
 }
 
-int loopdev_open_writable(int file, char *node, struct error *err)
+static int describe(int guard, int mode, struct blockdev *device, struct error *err)
+{
+	struct stat status;
+	int sector;
+
+	device->fd = open(device->path, mode | O_EXCL | O_CLOEXEC | O_NOFOLLOW);
+	if (device->fd < 0 || fstat(guard, &status) < 0 || ioctl(guard, BLKGETSIZE64, &device->size) < 0 ||
+	    ioctl(guard, BLKSSZGET, &sector) < 0)
+		return error_set(err, ERROR_MOUNT, errno, "open %s", device->path);
+	device->number = status.st_rdev;
+	device->sector = (unsigned)sector;
+	return 0;
+}
+
+int loopdev_attach(int file, bool writable, struct blockdev *device, int *guard, struct error *err)
 {
 	const struct loop_config config = {
 		.fd = (__u32)file,
 		.block_size = 4096,
-		.info = { .lo_flags = LO_FLAGS_DIRECT_IO | LO_FLAGS_AUTOCLEAR },
+		.info = { .lo_flags = LO_FLAGS_DIRECT_IO | LO_FLAGS_AUTOCLEAR | (writable ? 0 : LO_FLAGS_READ_ONLY) },
 	};
+	const int mode = writable ? O_RDWR : O_RDONLY;
 
-	return attach(&config, O_RDWR, node, err);
+	*device = (struct blockdev){ .fd = -1, .read_only = !writable };
+	fd_auto loop = attach(&config, mode, device->path, err);
+	if (loop < 0)
+		return loop;
+	int result = describe(loop, mode, device, err);
+	if (result < 0)
+		blockdev_close(device);
+	else
+		*guard = take_fd(&loop);
+	return result;
 }

@@ -2,7 +2,10 @@
 #ifndef SYS_LOOPDEV_H
 #define SYS_LOOPDEV_H
 
+#include <stdbool.h>
+
 #include "base/error.h"
+#include "sys/blockdev.h"
 
 /*
  * Makes a read-only loop device of 512-byte sectors over an open file, by LOOP_CONFIGURE.  The kernel takes it apart with its last
@@ -12,9 +15,10 @@
 must_check int loopdev_open(int file, char *node, struct error *err);
 
 /*
- * The same for writing, of 4096-byte sectors and past the page cache: what lies above the device has a cache of its own.  The file
- * system of `file` must allow O_DIRECT with such blocks, or the cache is used after all.
+ * The same for a mapping: of 4096-byte sectors and past the page cache, as what lies above the device has a cache of its own.  The
+ * file system of `file` must allow O_DIRECT with such blocks, or the cache is used after all.  The device is open for exclusive
+ * use, and is the caller's to close; as long as nothing maps it, what keeps it is *guard, a second descriptor.
  */
-must_check int loopdev_open_writable(int file, char *node, struct error *err);
+must_check int loopdev_attach(int file, bool writable, struct blockdev *device, int *guard, struct error *err);
 
 #endif

@@ -64,3 +64,10 @@ int rollback_run(const struct undo *undo, struct error *err)
 	}
 	return result;
 }
+
+int rollback_since(const struct undo *undo, size_t records, struct error *err)
+{
+	const struct undo since = { .records = undo->records + records, .count = undo->count - records };
+
+	return since.count > 0 ? rollback_run(&since, err) : 0;
+}

@@ -9,5 +9,7 @@
  * records do not depend on each other; the first failure is the one in `err` (ERROR_TEARDOWN).  Blocks: for workers.
  */
 must_check int rollback_run(const struct undo *undo, struct error *err);
+/* The same for what was pushed when `records` were there already. */
+must_check int rollback_since(const struct undo *undo, size_t records, struct error *err);
 
 #endif

@@ -11,12 +11,11 @@
 static int open_verified(const struct mapped_request *request, const char *mapping, struct blockdev *disk,
 			 struct volume_context *context, struct mapped *mapped, struct error *err)
 {
-	static const char *const modules[] = { "dm_mod", "dm_verity", "?sha256_ssse3", "sha256_generic", NULL };
 	struct verity verity;
 	int result = virtual_volume_verity(request->verity, &verity, err);
 
 	if (result == 0)
-		result = modules_load(modules, err);
+		result = modules_load(verity_modules, err);
 	if (result < 0)
 		return result;
 	steps_done(context->steps, "load modules");

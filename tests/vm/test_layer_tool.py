@@ -216,8 +216,8 @@ def test_the_life_of_a_layer(machine, store, top, tmp_path):
     assert (made["digest"], made["diff_id"]) == (sha256(packed), sha256(gzip.decompress(packed)))
 
     table = [line.split() for line in coffer("layer", "list", machine.name).splitlines()]
-    assert table[0] == ["LAYER", "STORE", "PARENT", "STATE", "GETS", "SIZE"]
-    assert [row[:5] for row in table[1:]] == [["base", "images", "-", "ready", "0"], ["top", "images", "base", "ready", "0"]]
+    assert table[0] == ["LAYER", "STORE", "PARENT", "STATE", "KIND", "GETS", "SIZE"]
+    assert [row[:6] for row in table[1:]] == [["base", "images", "-", "ready", "-", "0"], ["top", "images", "base", "ready", "-", "0"]]
     parsed = json.loads(coffer("layer", "list", machine.name, "--json"))
     assert parsed == machine.call("layer.list")["layers"] and [layer["id"] for layer in parsed] == ["base", "top"]
 
@@ -244,6 +244,15 @@ def test_the_life_of_a_layer(machine, store, top, tmp_path):
     for id in ("again", "top", "base"):
         assert coffer("layer", "remove", machine.name, id) == ""
     assert json.loads(coffer("layer", "list", machine.name, "--json")) == []
+
+
+def test_a_sealed_layer(machine, store, top):
+    made = json.loads(bring(machine, "base", BUSYBOX, "--seal", "--json"))
+    assert len(made["root_hash"]) == 64 and made["sealed_bytes"] > 500_000
+    assert bring(machine, "top", top, "--parent", "base", "--seal") == f"top {sha256(gzip.decompress(top.read_bytes()))}\n"
+    table = [line.split() for line in coffer("layer", "list", machine.name).splitlines()]
+    assert [row[4] for row in table] == ["KIND", "sealed", "sealed"]
+    assert sorted(coffer("layer", "diff", machine.name, "top").splitlines()) == ["A /added", "A /added/file", "C /bin", "D /bin/false"]
 
 
 def test_a_store_is_opened_again(machine, store):
@@ -292,8 +301,8 @@ def test_a_layer_with_a_key(machine, store, top, tmp_path):
     bring(machine, "base", BUSYBOX)
     bring(machine, "own", top, "--parent", "base", "--key-file", key, "--size", "1.5 MiB")
     bring(machine, "said", top, "--passphrase-file", words, "--size", "1m")
-    state = {line.split()[0]: line.split()[3] for line in coffer("layer", "list", machine.name).splitlines()}
-    assert (state["base"], state["own"], state["said"]) == ("ready", "locked", "locked")
+    state = {line.split()[0]: line.split()[4] for line in coffer("layer", "list", machine.name).splitlines()}
+    assert (state["base"], state["own"], state["said"]) == ("-", "locked", "locked")
     result = coffer("layer", "diff", machine.name, "own", check=False)
     assert result.returncode == 1 and "locked" in result.stderr
     result = coffer("layer", "unlock", machine.name, "own", "--key-file", other, check=False)

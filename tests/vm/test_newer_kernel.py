@@ -2,7 +2,9 @@
 """The main job on Linux 6.12, where `make kernel-6.12` has brought it."""
 
 import pytest
+from layers import Store, info, tar
 from machine import BUILD, Machine, Pod, config
+from test_layer_store import BUSYBOX, sh  # noqa: F401: a fixture
 
 FOLDER = BUILD / "6.12"
 
@@ -32,4 +34,21 @@ def test_image_scratch_container(machine, images, tmp_path, fs):
     assert machine.call("container.wait", id=name, exec="e") == {"exit_code": 0}
     pod.remove(name)
     pod.close()
+    machine.settles(before)
+
+
+def test_sealed_layers(machine, sh, tmp_path):  # noqa: F811
+    before = machine.at_rest()
+    store = Store(machine, tmp_path)
+    store.bring("base", BUSYBOX.read_bytes(), seal=True)
+    top = tar(("d/file", "sealed"), info("bin/.wh.vi"), ("zeros", bytes(1 << 20)))
+    store.bring("top", top, parent="base", seal=True)
+    store.bring("plain", top, parent="base")
+    assert store.export("top") == store.export("plain") and store.changes("top") == store.changes("plain")
+    store.create("own", parent="top", writable=True)
+    machine.call("layer.get", id="own")
+    assert sh("own", "cat /d/file; test ! -e /bin/vi; tr -d '\\0' </zeros | wc -c; echo x >>/d/file") == "sealed0\n"
+    machine.call("layer.put", id="own")
+    store.remove_all()
+    store.close()
     machine.settles(before)

@@ -126,6 +126,16 @@ def test_import_and_again(machine, store, layout):
     assert len(layers_of(machine)) == 4
 
 
+def test_import_sealed(machine, store, layout):
+    """A sealed layer is taken for a plain one, and no plain one for a sealed one."""
+    result = bring(machine, f"oci:{layout}:app", "--seal", "--json")
+    assert [layer["sealed"] for layer in layers_of(machine)] == [True, True]
+    assert [layer["imported"] for layer in json.loads(bring(machine, f"oci:{layout}:app", "--json"))["layers"]] == [False, False]
+    result = bring(machine, f"oci:{layout}:other", "--name", "other")
+    result = bring(machine, f"oci:{layout}:other", "--name", "other", "--seal", check=False)
+    assert result.returncode == 1 and "exists" in result.stderr, result.stderr
+
+
 def test_what_was_written_to_is_not_taken_for_it(machine, store, layout):
     """A layer of the right name that is none of the image's."""
     first = json.loads(bring(machine, f"oci:{layout}:app", "--json"))["layers"]
