@@ -25,6 +25,7 @@ struct agent {
 	uint64_t boot_ms; /* from the kernel's start until requests were taken */
 	bool closing;     /* no new work; the VM goes down when the objects are gone */
 	bool reboot;
+	bool old_layers;                        /* coffer.old_layers=allow: layers that nothing authenticates may be opened */
 	bool plain_storage;                     /* coffer.plain_storage=allow: what cannot be verified may be attached */
 	void (*shut_down)(struct agent *agent); /* shutdown_begin: what a request may ask for lies above it */
 	const char *listen;                     /* NULL: vsock; else a directory for Unix sockets (tests) */

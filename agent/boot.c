@@ -193,6 +193,12 @@ static bool set_plain_storage(struct agent *agent, const char *value)
 	return agent->plain_storage || strcmp(value, "refuse") == 0;
 }
 
+static bool set_old_layers(struct agent *agent, const char *value)
+{
+	agent->old_layers = strcmp(value, "allow") == 0;
+	return agent->old_layers || strcmp(value, "refuse") == 0;
+}
+
 static const struct {
 	const char *key;
 	bool (*set)(struct agent *agent, const char *value);
@@ -200,6 +206,7 @@ static const struct {
 	{ "coffer.log=", set_log_level },
 	{ "coffer.cgroup=", is_cgroup_version },
 	{ "coffer.plain_storage=", set_plain_storage },
+	{ "coffer.old_layers=", set_old_layers },
 };
 
 void boot_read_command_line(struct agent *agent)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "rpc/layer_images.h"
 
+#include <string.h>
+
 #include "base/cleanup.h"
 #include "base/ram_size.h"
 #include "rpc/results.h"
@@ -59,13 +61,18 @@ void rpc_layer_images_encode(struct encode *e, const struct image_plan *plan, co
 /* ---- unlocking ---- */
 
 struct params_unlock {
-	const char *id, *header_sha256;
+	const char *id, *header_sha256, *format;
 	struct key_request key;
 	struct blockdev_name device;
 	bool has_device;
 	uint64_t timeout_ms;
 	struct image_unlock request;
 };
+
+static int check_format(const char *string, struct error *err)
+{
+	return strcmp(string, "secureoverlay2") == 0 ? 0 : error_field(err, "", "must be secureoverlay2, or absent");
+}
 
 static const struct decode_field unlock_fields[] = {
 	{ FIELD(params_unlock, "id", DECODE_STRING, id), .flags = DECODE_REQUIRED, .max = COFFER_ID_MAX, .check = decode_check_id },
@@ -74,6 +81,7 @@ static const struct decode_field unlock_fields[] = {
 	  .schema = &params_device },
 	{ FIELD(params_unlock, "header_sha256", DECODE_STRING, header_sha256), .flags = DECODE_NONZERO, .max = 64,
 	  .check = params_check_sum },
+	{ FIELD(params_unlock, "format", DECODE_STRING, format), .max = 32, .check = check_format },
 	{ FIELD(params_unlock, "timeout_ms", DECODE_UINT, timeout_ms), .min = 1, .max = TIMEOUT_MS },
 };
 const struct decode_schema rpc_layers_unlock_schema = SCHEMA(unlock_fields, params_unlock, NULL);
@@ -88,6 +96,7 @@ void rpc_layers_run_unlock(struct rpc_call *call)
 		.device = params->device,
 		.has_device = params->has_device,
 		.header_sha256 = params->header_sha256,
+		.old = params->format != NULL,
 		.timeout_ms = params->has_device ? or_else(params->timeout_ms, DEVICE_MS) : 0,
 	};
 	images_unlock(call->agent, &params->request, rpc_call_answer(call));
@@ -102,7 +111,8 @@ void rpc_layers_encode_unlock(struct encode *e, const struct rpc_call *call, con
 	encode_string(e, "path", unlocked->path);
 	encode_bool(e, "writable", unlocked->writable);
 	encode_uint(e, "image_size", unlocked->image.size);
-	encode_string(e, "header_sha256", unlocked->image.header_sha256);
+	if (!params->format)
+		encode_string(e, "header_sha256", unlocked->image.header_sha256);
 	encode_string(e, "key_from", keys_source(&params->request.key));
 	rpc_results_steps(e, &unlocked->steps);
 }

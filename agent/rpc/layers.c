@@ -330,7 +330,7 @@ static void encode_layer(struct encode *e, const struct agent *agent, const stru
 	encode_bool(e, "writable", layer->facts.writable && stores_children(agent, layer) == 0);
 	encode_uint(e, "children", stores_children(agent, layer));
 	encode_uint(e, "gets", tree ? ((const struct tree_object *)tree)->gets : 0);
-	encode_bool(e, "encrypted", store_has_key(layer->facts.place));
+	encode_bool(e, "encrypted", stores_in_image(layer));
 	encode_bool(e, "locked", store_has_key(layer->facts.place) && !images_find(agent, layer));
 	encode_bool(e, "sealed", layer->facts.place == STORE_SEALED);
 	if (layer->facts.imported)

@@ -55,7 +55,7 @@ static int make_work(struct worker *worker, const struct encrypted_request *requ
 	DISK disk = { .fd = -1 };
 	auto_key key = { 0 };
 	struct names names;
-	int result = keys_take(&request->key, "key", &key, err);
+	int result = keys_take(&request->key, "key", KEYS_RAW_LEAST, &key, err);
 
 	if (result < 0)
 		return error_step(err, "read the request");
@@ -222,7 +222,7 @@ int encrypted_volume_grow(const struct object *object, const struct key_request 
 		error_field(err, "key", "is required: of an encrypted volume none is kept");
 		return error_step(err, "read the request");
 	}
-	int result = keys_take(said, "key", &key, err);
+	int result = keys_take(said, "key", KEYS_RAW_LEAST, &key, err);
 	if (result < 0)
 		return error_step(err, "read the request");
 	result = make_names(object->id, &names, err);
@@ -255,10 +255,10 @@ static int change_work(struct worker *worker, void *context, void *result, struc
 	DISK disk = { .fd = -1 };
 	auto_key key = { 0 };
 	auto_key new_key = { 0 };
-	int outcome = keys_take(&request->key, "key", &key, err);
+	int outcome = keys_take(&request->key, "key", KEYS_RAW_LEAST, &key, err);
 
 	if (outcome == 0)
-		outcome = keys_take(&request->new_key, "new_key", &new_key, err);
+		outcome = keys_take(&request->new_key, "new_key", KEYS_RAW_LEAST, &new_key, err);
 	if (outcome < 0)
 		return error_step(err, "read the request");
 	if (object)

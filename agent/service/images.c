@@ -13,6 +13,8 @@
 #include "base/text.h"
 #include "layer/image.h"
 #include "storage/encrypted.h"
+#include "storage/old_layer.h"
+#include "sys/loopdev.h"
 #include "sys/paths.h"
 #include "sys/rollback.h"
 #include "volume/volume.h"
@@ -114,7 +116,7 @@ int images_make(struct worker *worker, const struct layer_object *layer, const s
 	auto_key key = { 0 };
 	fd_auto guard = -1;
 	struct names names;
-	int result = keys_take(&plan->key, "key", &key, err);
+	int result = keys_take(&plan->key, "key", KEYS_RAW_LEAST, &key, err);
 
 	*records = worker->undo.count;
 	if (result < 0)
@@ -169,6 +171,23 @@ static int open_image(struct worker *worker, const struct image_unlock *request,
 	return result < 0 ? error_step(err, "open the image") : 0;
 }
 
+/* The image of an older kind is a file of the layer's tree, which anybody may have filled. */
+static int open_old_image(const struct layer_object *layer, struct blockdev *disk, int *guard, struct error *err)
+{
+	fd_auto tree = store_tree(&layer->store->store, layer->facts.number, true, O_PATH, err);
+	fd_auto file = tree < 0 ? -1 : openat(tree, OLD_LAYER_FILE, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat status;
+
+	if (tree < 0)
+		return tree;
+	if (file < 0 || fstat(file, &status) < 0 || !S_ISREG(status.st_mode)) {
+		error_set(err, ERROR_LAYER, file < 0 ? errno : EINVAL, "the layer has no file " OLD_LAYER_FILE);
+		return error_step(err, "open the image");
+	}
+	int result = loopdev_attach_small(file, disk, guard, err);
+	return result < 0 ? error_step(err, "open the image") : 0;
+}
+
 static int unlock_work(struct worker *worker, void *context, void *result, struct error *err)
 {
 	const struct image_unlock *request = ((const struct unlocking *)context)->request;
@@ -179,36 +198,55 @@ static int unlock_work(struct worker *worker, void *context, void *result, struc
 	auto_key key = { 0 };
 	fd_auto guard = -1;
 	struct names names;
-	int outcome = keys_take(&request->key, "key", &key, err);
+	int outcome = keys_take(&request->key, "key", image->old ? 1 : KEYS_RAW_LEAST, &key, err);
 
 	if (outcome < 0)
 		return error_step(err, "get the key");
 	outcome = make_names(image->object.id, &names, err);
 	if (outcome == 0)
-		outcome = open_image(worker, request, image->layer, &disk, &guard, err);
+		outcome = image->old ? open_old_image(image->layer, &disk, &guard, err)
+				     : open_image(worker, request, image->layer, &disk, &guard, err);
 	if (outcome < 0)
 		return outcome;
 	const struct encrypted_place place = {
 		.name = names.mapping, .target = names.target, .disk = &disk, .undo = &worker->undo, .steps = &worker->steps
 	};
-	outcome =
-		encrypted_open(&place, &key, request->header_sha256, image->layer->facts.identity, !image->writable, &volume, err);
-	if (outcome == 0)
+	if (image->old)
+		outcome = old_layer_open(&place, &key, &volume.size, err);
+	else
+		outcome = encrypted_open(&place, &key, request->header_sha256, image->layer->facts.identity, !image->writable,
+					 &volume, err);
+	if (outcome == 0 && !image->old)
 		outcome = check_tree(&names, err);
 	tell(&volume, &answer->image);
 	answer->writable = image->writable;
-	snprintf(answer->path, sizeof(answer->path), "%s", names.tree);
+	snprintf(answer->path, sizeof(answer->path), "%s", image->old ? names.target : names.tree);
 	answer->steps = worker->steps;
 	return outcome;
 }
 
+static void unlock_apply(struct object *object, const void *result)
+{
+	struct image_object *image = (struct image_object *)object;
+
+	(void)result;
+	image->layer->old = image->old;
+}
+
+static void lock_release(struct agent *agent, struct object *object)
+{
+	(void)agent;
+	((struct image_object *)object)->layer->old = false;
+}
+
 static const struct operation_kind unlock_kind = {
 	.name = "layer.unlock",
+	.apply = unlock_apply,
 	.deadline_ms = 120000,
 	.result_size = sizeof(struct image_unlocked),
 	.work = unlock_work,
 };
-static const struct operation_kind lock_kind = { .name = "layer.lock" };
+static const struct operation_kind lock_kind = { .name = "layer.lock", .release = lock_release };
 
 static void unlocked(void *context, const struct error *error, const void *result)
 {
@@ -219,8 +257,25 @@ static void unlocked(void *context, const struct error *error, const void *resul
 	request->completion.done(request->completion.context, error, result);
 }
 
-static int check_unlock(const struct image_unlock *request, const struct layer_object *layer, struct error *err)
+static int check_old(const struct agent *agent, const struct image_unlock *request, const struct layer_object *layer,
+		     struct error *err)
 {
+	if (!agent->old_layers)
+		return error_set(err, ERROR_NOT_ALLOWED, EPERM,
+				 "nothing in such a layer is authenticated: it is opened only in a VM that was started with "
+				 "coffer.old_layers=allow on its kernel command line");
+	if (layer->facts.place != STORE_PLAIN)
+		return error_field(err, "id", "the layer %s is not of this format", request->id);
+	if (request->has_device)
+		return error_field(err, "device", "the image is a file of the layer");
+	return request->header_sha256 ? error_field(err, "header_sha256", "is not for this format") : 0;
+}
+
+static int check_unlock(const struct agent *agent, const struct image_unlock *request, const struct layer_object *layer,
+			struct error *err)
+{
+	if (request->old)
+		return check_old(agent, request, layer, err);
 	if (!store_has_key(layer->facts.place))
 		return error_field(err, "id", "the layer %s has no key of its own", request->id);
 	if (request->has_device != (layer->facts.place == STORE_DISK))
@@ -237,7 +292,7 @@ static int prepare(struct agent *agent, struct image_unlock *request, struct obj
 	int result = stores_get_layer(agent, request->id, "id", &layer, err);
 
 	if (result == 0)
-		result = check_unlock(request, layer, err);
+		result = check_unlock(agent, request, layer, err);
 	if (result == 0)
 		result = keys_hold(agent, &request->key, "key", err);
 	if (result == 0)
@@ -246,7 +301,8 @@ static int prepare(struct agent *agent, struct image_unlock *request, struct obj
 		return result;
 	struct image_object *image = (struct image_object *)*object;
 	image->layer = layer;
-	image->writable = layer->facts.writable && stores_children(agent, layer) == 0;
+	image->old = request->old;
+	image->writable = !request->old && layer->facts.writable && stores_children(agent, layer) == 0;
 	result = objects_use(*object, &layer->object, err);
 	if (result < 0)
 		objects_remove(&agent->objects, *object);
@@ -314,7 +370,7 @@ int images_check_unlocked(const struct agent *agent, const struct layer_object *
 static void add_users(const struct agent *agent, const struct layer_object *layer, unsigned depth, int by)
 {
 	for (; layer && depth > 0; layer = layer->parent, depth--) {
-		struct object *image = store_has_key(layer->facts.place) ? images_find(agent, layer) : NULL;
+		struct object *image = stores_in_image(layer) ? images_find(agent, layer) : NULL;
 
 		if (image)
 			image->users += (unsigned)by;
@@ -340,7 +396,7 @@ int images_use(const struct agent *agent, const struct layer_object *layer, stru
 	int result = images_check_unlocked(agent, layer, LAYERS_DEPTH_MAX, err);
 
 	for (; layer && result == 0; layer = layer->parent) {
-		if (store_has_key(layer->facts.place))
+		if (stores_in_image(layer))
 			result = objects_use(object, images_find(agent, layer), err);
 	}
 	return result;

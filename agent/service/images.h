@@ -17,6 +17,7 @@ struct image_object {
 	struct object object; /* under the layer's id; uses: the layer */
 	struct layer_object *layer;
 	bool writable;
+	bool old; /* an image of an older kind, in the layer's own tree (storage/old_layer.h) */
 };
 
 /* How a new layer's image is made. */
@@ -42,6 +43,7 @@ struct image_unlock {
 	struct blockdev_name device;
 	bool has_device;
 	const char *header_sha256; /* or NULL */
+	bool old;                  /* see struct image_object */
 	unsigned timeout_ms;
 	struct completion completion; /* the service's */
 };
@@ -65,7 +67,10 @@ must_check int images_make(struct worker *worker, const struct layer_object *lay
 /* Takes back what was made since, so that all of it is on the disk. */
 must_check int images_close(struct worker *worker, size_t records, struct error *err);
 
-/* The completion's result is struct image_unlocked.  ERROR_KEY, ERROR_HEADER when the image is not the one that was made. */
+/*
+ * The completion's result is struct image_unlocked.  ERROR_KEY, ERROR_HEADER when the image is not the one that was made;
+ * ERROR_NOT_ALLOWED for `old` in a VM that was not started so.
+ */
 void images_unlock(struct agent *agent, struct image_unlock *request, struct completion completion);
 /* ERROR_IN_USE while something stands on it. */
 void images_lock(struct agent *agent, const char *id, struct completion completion);

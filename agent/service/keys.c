@@ -71,15 +71,15 @@ void keys_wipe(struct luks_key *key)
 	secret_wipe(&key->secret);
 }
 
-static int take_raw(const char *base64, struct luks_key *key, struct error *err)
+static int take_raw(const char *base64, size_t least, struct luks_key *key, struct error *err)
 {
 	int result = secret_new(&key->secret, KEYS_RAW_MOST, err);
 
 	if (result < 0)
 		return result;
 	long size = text_from_base64(base64, strlen(base64), key->secret.bytes, KEYS_RAW_MOST);
-	if (size < KEYS_RAW_LEAST)
-		return error_field(err, "raw", "must be %d to %d bytes in base64", KEYS_RAW_LEAST, KEYS_RAW_MOST);
+	if (size < (long)least)
+		return error_field(err, "raw", "must be %zu to %d bytes in base64", least, KEYS_RAW_MOST);
 	key->secret.size = (size_t)size;
 	return 0;
 }
@@ -116,9 +116,9 @@ static int open_file(const struct key_file *file, struct error *err)
 	return take_fd(&fd);
 }
 
-static int take_file(const struct key_file *file, struct luks_key *key, struct error *err)
+static int take_file(const struct key_file *file, size_t raw_least, struct luks_key *key, struct error *err)
 {
-	size_t most = file->passphrase ? LUKS_KEY_MAX + 1 : KEYS_RAW_MOST, least = file->passphrase ? 1 : KEYS_RAW_LEAST;
+	size_t most = file->passphrase ? LUKS_KEY_MAX + 1 : KEYS_RAW_MOST, least = file->passphrase ? 1 : raw_least;
 	fd_auto fd = open_file(file, err);
 	int result = fd < 0 ? fd : secret_new(&key->secret, most + 1, err);
 	size_t size = 0;
@@ -139,7 +139,7 @@ static int take_file(const struct key_file *file, struct luks_key *key, struct e
 	return 0;
 }
 
-static int take_from_service(const struct key_request *said, struct luks_key *key, struct error *err)
+static int take_from_service(const struct key_request *said, size_t least, struct luks_key *key, struct error *err)
 {
 	const struct key_service service = {
 		.id = said->service.id,
@@ -147,22 +147,23 @@ static int take_from_service(const struct key_request *said, struct luks_key *ke
 		.cid = said->service.cid ? (unsigned)said->service.cid : 2,
 		.port = (unsigned)said->service.port,
 		.attempts = attempts_of(said),
+		.least = least,
 	};
 
 	return key_service_fetch(&service, &key->secret, err);
 }
 
-int keys_take(const struct key_request *said, const char *field, struct luks_key *key, struct error *err)
+int keys_take(const struct key_request *said, const char *field, size_t least, struct luks_key *key, struct error *err)
 {
 	int result;
 
 	key->raw = !said->passphrase && !(said->has_file && said->file.passphrase);
 	if (said->has_file)
-		result = take_file(&said->file, key, err);
+		result = take_file(&said->file, least, key, err);
 	else if (said->has_service)
-		result = take_from_service(said, key, err);
+		result = take_from_service(said, least, key, err);
 	else
-		result = said->raw ? take_raw(said->raw, key, err) : take_passphrase(said->passphrase, key, err);
+		result = said->raw ? take_raw(said->raw, least, key, err) : take_passphrase(said->passphrase, key, err);
 	if (result < 0 && err->code == ERROR_PARAMS)
 		error_within(err, field);
 	return result;

@@ -48,8 +48,8 @@ must_check int keys_hold(struct agent *agent, struct key_request *key, const cha
 /* May be called without a hold, and twice. */
 void keys_release(struct key_request *key);
 
-/* In a worker. */
-must_check int keys_take(const struct key_request *said, const char *field, struct luks_key *key, struct error *err);
+/* In a worker.  `least`: bytes of a raw key, usually KEYS_RAW_LEAST. */
+must_check int keys_take(const struct key_request *said, const char *field, size_t least, struct luks_key *key, struct error *err);
 void keys_wipe(struct luks_key *key);
 
 #define auto_key __attribute__((cleanup(keys_wipe))) struct luks_key

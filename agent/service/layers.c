@@ -42,6 +42,10 @@ int layers_tree_name(const struct layer_object *layer, const char *owner, char n
 {
 	int result;
 
+	if (layer->old)
+		return text_format(name, LAYERS_NAME_MAX, IMAGES_DIRECTORY "/%s", layer->object.id) < 0
+			       ? error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "layer %s", layer->object.id)
+			       : 0;
 	if (layer->facts.place == STORE_SEALED)
 		return sealed_name(layer, owner, name, LAYERS_NAME_MAX, err);
 	if (layer->facts.place == STORE_PLAIN)
@@ -55,7 +59,7 @@ int layers_open_tree(const struct layer_object *layer, bool finished, const char
 {
 	char path[LAYERS_NAME_MAX];
 
-	if (layer->facts.place == STORE_PLAIN)
+	if (layer->facts.place == STORE_PLAIN && !layer->old)
 		return store_tree(&layer->store->store, layer->facts.number, finished, O_RDONLY, err);
 	int result = layers_tree_name(layer, owner, path, err);
 	if (result < 0)

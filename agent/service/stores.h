@@ -25,7 +25,14 @@ struct layer_object {
 	struct layer_object *parent; /* NULL: none */
 	struct store_layer facts;
 	unsigned looks; /* how often its files were wanted by service/exports.c: what is mounted for it is named by that */
+	bool old;       /* its tree holds an image of an older kind, which is open in its place (service/images.h) */
 };
+
+/* Do its files lie in an image that must be open, or is? */
+static inline bool stores_in_image(const struct layer_object *layer)
+{
+	return layer->old || store_has_key(layer->facts.place);
+}
 
 struct stores_open {
 	const char *store;

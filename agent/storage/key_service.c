@@ -187,9 +187,9 @@ static int take_key(const struct key_service *service, const struct answer *answ
 	if (strcmp(answer->id, service->id) != 0)
 		return error_set(err, ERROR_KEY, EBADMSG, "the key service answers with another key's id");
 	long size = text_from_base64(answer->key, strlen(answer->key), bytes, sizeof(bytes));
-	int result = size < KEY_SERVICE_LEAST
-			     ? error_set(err, ERROR_KEY, EBADMSG, "the key service answers no %d to %d bytes in base64",
-					 KEY_SERVICE_LEAST, KEY_SERVICE_MOST)
+	int result = size < (long)service->least
+			     ? error_set(err, ERROR_KEY, EBADMSG, "the key service answers no %zu to %d bytes in base64",
+					 service->least, KEY_SERVICE_MOST)
 			     : secret_new(key, (size_t)size, err);
 	if (result == 0)
 		memcpy(key->bytes, bytes, (size_t)size);

@@ -25,6 +25,7 @@ struct key_service {
 	const char *unix_path; /* NULL: vsock */
 	unsigned cid, port;
 	unsigned attempts; /* 1 to KEY_SERVICE_ATTEMPTS */
+	size_t least;      /* bytes of a key; usually KEY_SERVICE_LEAST */
 };
 
 /* The least and the most bytes of a key. */

@@ -65,17 +65,13 @@ static int describe(int guard, int mode, struct blockdev *device, struct error *
 	return 0;
 }
 
-int loopdev_attach(int file, bool writable, struct blockdev *device, int *guard, struct error *err)
+static int attach_device(const struct loop_config *config, struct blockdev *device, int *guard, struct error *err)
 {
-	const struct loop_config config = {
-		.fd = (__u32)file,
-		.block_size = 4096,
-		.info = { .lo_flags = LO_FLAGS_DIRECT_IO | LO_FLAGS_AUTOCLEAR | (writable ? 0 : LO_FLAGS_READ_ONLY) },
-	};
-	const int mode = writable ? O_RDWR : O_RDONLY;
+	const bool read_only = config->info.lo_flags & LO_FLAGS_READ_ONLY;
+	const int mode = read_only ? O_RDONLY : O_RDWR;
 
-	*device = (struct blockdev){ .fd = -1, .read_only = !writable };
-	fd_auto loop = attach(&config, mode, device->path, err);
+	*device = (struct blockdev){ .fd = -1, .read_only = read_only };
+	fd_auto loop = attach(config, mode, device->path, err);
 	if (loop < 0)
 		return loop;
 	int result = describe(loop, mode, device, err);
@@ -84,4 +80,26 @@ int loopdev_attach(int file, bool writable, struct blockdev *device, int *guard,
 	else
 		*guard = take_fd(&loop);
 	return result;
+}
+
+int loopdev_attach(int file, bool writable, struct blockdev *device, int *guard, struct error *err)
+{
+	const struct loop_config config = {
+		.fd = (__u32)file,
+		.block_size = 4096,
+		.info = { .lo_flags = LO_FLAGS_DIRECT_IO | LO_FLAGS_AUTOCLEAR | (writable ? 0 : LO_FLAGS_READ_ONLY) },
+	};
+
+	return attach_device(&config, device, guard, err);
+}
+
+int loopdev_attach_small(int file, struct blockdev *device, int *guard, struct error *err)
+{
+	const struct loop_config config = {
+		.fd = (__u32)file,
+		.block_size = 512,
+		.info = { .lo_flags = LO_FLAGS_READ_ONLY | LO_FLAGS_AUTOCLEAR },
+	};
+
+	return attach_device(&config, device, guard, err);
 }

@@ -20,5 +20,7 @@ must_check int loopdev_open(int file, char *node, struct error *err);
  * use, and is the caller's to close; as long as nothing maps it, what keeps it is *guard, a second descriptor.
  */
 must_check int loopdev_attach(int file, bool writable, struct blockdev *device, int *guard, struct error *err);
+/* The same of 512-byte sectors, only to be read: for file systems with blocks below 4096 bytes. */
+must_check int loopdev_attach_small(int file, struct blockdev *device, int *guard, struct error *err);
 
 #endif

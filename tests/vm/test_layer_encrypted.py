@@ -4,13 +4,17 @@
 import base64
 import json
 import pathlib
+import re
 import socketserver
+import subprocess
+import tarfile
 import threading
 import time
 
 import pytest
-from layers import Store, members, tar
-from machine import BUILD, Machine, Refused
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from layers import Store, info, members, tar
+from machine import BUILD, Machine, Refused, config
 from test_encrypted import OTHER, PASSPHRASE, RAW, is_free, sparse
 from test_faults import killed_at_every_record
 from test_layer_store import BUSYBOX, refused, sh, store  # noqa: F401: fixtures
@@ -381,3 +385,112 @@ def test_killed_at_every_record(runtime, tmp_path):
     place.remove_all()
     place.close()
     faulty.stop()
+
+
+# ---- layers of the secureoverlay2 driver ----
+
+OLD_KEY = base64.b64encode(b"theBaseSecret").decode()
+
+
+def old_layer(folder, key=b"theBaseSecret", name="old.tar"):
+    """What that driver's Diff is: an archive of base.img (LUKS1, ext4 of 1 KiB blocks) and security.meta."""
+    content, plain, image = folder / "content", folder / "plain.img", folder / "base.img"
+    content.mkdir(exist_ok=True)
+    (content / "secret").write_text(MARKER)
+    (content / "dir").mkdir(exist_ok=True)
+    (content / "dir" / "file").write_bytes(bytes(100_000))
+    sparse(plain, "8M")
+    subprocess.run(["/sbin/mkfs.ext4", "-q", "-b", "1024", "-m", "0", "-d", content, plain], check=True)
+    sparse(image, "10M")
+    (folder / "key").write_bytes(key)
+    options = ["--type", "luks1", "-c", "aes-xts-plain", "-h", "sha256", "-s", "256", "--pbkdf-force-iterations", "1000"]
+    subprocess.run(["/sbin/cryptsetup", "-q", "luksFormat", *options, "--key-file", folder / "key", image], check=True)
+    encrypt(image, key, plain.read_bytes())
+    meta = {"RequiresConfidentiality": True, "KeyType": "key-type-string", "CryptCipher": "aes-xts-plain", "KeySize": "256"}
+    return tar(("base.img", image.read_bytes()), ("security.meta", json.dumps(meta)))
+
+
+def encrypt(image, key, plain):
+    """Behind the header, as the kernel's dm-crypt would: this machine has none."""
+    dumped = subprocess.run(
+        ["/sbin/cryptsetup", "-q", "luksDump", "--dump-master-key", "--key-file", image.with_name("key"), image],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    volume_key = bytes.fromhex("".join(re.findall(r"\b[0-9a-f]{2}\b", dumped.split("MK dump:")[1])))
+    assert len(volume_key) == 32
+    with image.open("r+b") as file:
+        file.seek(4096 * 512)
+        for sector in range(0, len(plain), 512):
+            if any(plain[sector : sector + 512]):
+                file.seek(4096 * 512 + sector)
+                file.write(xts(volume_key, sector // 512, plain[sector : sector + 512]))
+
+
+def xts(key, sector, data):
+    cipher = Cipher(algorithms.AES(key), modes.XTS(sector.to_bytes(16, "little")))
+    encryptor = cipher.encryptor()
+    return encryptor.update(data) + encryptor.finalize()
+
+
+def test_an_older_layer_is_refused(machine, store, tmp_path):  # noqa: F811
+    """Nothing in it is authenticated: only where the VM was started so."""
+    store.bring("old", old_layer(tmp_path))
+    error = refused(machine.call, "layer.unlock", id="old", key={"raw": OLD_KEY}, format="secureoverlay2")
+    assert error.name == "not-allowed" and "coffer.old_layers=allow" in error.message
+    assert sorted(members(store.export("old"))) == [".", "base.img", "security.meta"]
+
+
+def test_older_layers(tmp_path, runtime):
+    vm = Machine("old", "--append", "coffer.old_layers=allow")
+    place = Store(vm, tmp_path)
+    archive = old_layer(tmp_path)
+    place.bring("tools", BUSYBOX.read_bytes())
+    place.bring("old", archive, parent="tools")
+
+    def open_old(id="old", key=OLD_KEY, **more):
+        return vm.call("layer.unlock", id=id, key={"raw": key}, format="secureoverlay2", **more)
+
+    assert refused(open_old, key=base64.b64encode(b"another").decode()).name == "bad-key"
+    assert refused(open_old, id="tools").name == "bad-layer"
+    assert refused(open_old, device={"serial": "x"}).field == "device"
+    assert refused(open_old, header_sha256="0" * 64).field == "header_sha256"
+    assert refused(vm.call, "layer.unlock", id="old", key={"raw": OLD_KEY}).field == "id"
+    assert refused(vm.call, "layer.unlock", id="old", key={"raw": OLD_KEY}, format="other").field == "format"
+    opened = open_old()
+    assert (opened["writable"], opened["path"]) == (False, "/run/coffer/image/old")
+    assert refused(open_old).name == "already-exists"
+    # What is in the image is the layer now, beside plain ones.
+    place.create("own", parent="old", writable=True)
+    vm.call("layer.get", id="own")
+    vm.call("rootfs.create", id="root", layer="own")
+    script = "cat /secret; wc -c </dir/file; ls /; echo changed >/secret; cat /secret"
+    vm.call("container.create", id="c", rootfs="root", config=config(), process={"args": ["sh", "-ec", script]})
+    with vm.stream("c") as stream:
+        vm.call("container.start", id="c")
+        stream.end()
+        out, err = stream.read_all()
+    assert vm.call("container.wait", id="c")["exit_code"] == 0, err
+    words = out.decode().split()
+    assert words[0].startswith(MARKER) and "100000" in out.decode() and words[-1] == "changed" and "base.img" not in words
+    vm.call("container.remove", id="c", force=True)
+    vm.call("rootfs.remove", id="root")
+    assert refused(vm.call, "layer.lock", id="old").name == "in-use"
+    vm.call("layer.put", id="own")
+    found = members(place.export("old"))
+    assert found["secret"].content == MARKER.encode() and "base.img" not in found
+    vm.call("layer.lock", id="old")
+    assert sorted(members(place.export("old"))) == [".", "base.img", "security.meta"]
+    # A header that asks for something else, and an image that is a link.
+    broken = members(archive)["base.img"].content
+    for name, image, error in (
+        ("mode", broken[:40] + b"cbc-plain\0\0" + broken[51:], "bad-header"),
+        ("short", broken[: 1 << 20], "bad-header"),
+        ("empty", b"", "bad-header"),
+    ):
+        place.bring(name, tar(("base.img", image)))
+        assert refused(open_old, id=name).name == error, name
+    place.bring("link", tar(info("base.img", tarfile.SYMTYPE, linkname="/proc/kcore")))
+    assert refused(open_old, id="link").name == "bad-layer"
+    place.remove_all()
+    place.close()
+    vm.stop()
