@@ -164,6 +164,7 @@ void imports_start(struct agent *agent, const struct imports_request *request, s
 	check_digest(request->diff_id);
 	must(!request->volume == !request->path && request->limits.bytes > 0 && request->limits.files > 0);
 	must(request->open_ms > 0 && request->timeout_ms > 0);
+	must(!request->layer.seal || !request->layer.image);
 	check_maps(request->uids, request->uid_count);
 	check_maps(request->gids, request->gid_count);
 	complete(completion, &made);

@@ -9,7 +9,7 @@
 /* links: agent/volume/erofs_image.c agent/storage/erofs.c */
 /* links: tests/fake/services.c tests/fake/volume_parts.c */
 /* links: agent/sys/device_ways.c agent/sys/device_tree.c agent/sys/device_pci.c agent/sys/device_scsi.c */
-/* links: agent/rpc/encrypted.c agent/rpc/volumes.c agent/rpc/layers.c */
+/* links: agent/rpc/encrypted.c agent/rpc/volumes.c agent/rpc/layers.c agent/rpc/layer_images.c */
 /* links: tests/fake/layers.c agent/layer/digest.c */
 /* links: agent/storage/integrity_layout.c agent/storage/scratch_plan.c */
 /* links: agent/sys/labels.c agent/rpc/layer_images.c agent/base/ram_size.c */

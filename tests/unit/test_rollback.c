@@ -129,6 +129,23 @@ static void whatever_failed_is_a_teardown_that_failed(void **state)
 	assert_int_equal(err.code, ERROR_TEARDOWN);
 }
 
+static void only_what_came_later(void **state)
+{
+	(void)state;
+	assert_int_equal(mkdir("first", 0755), 0);
+	assert_int_equal(mkdir("second", 0755), 0);
+	push(UNDO_RMDIR, "first");
+	assert_worked(rollback_since(&undo, 1, &err), &err);
+	push(UNDO_RMDIR, "second");
+	assert_worked(rollback_since(&undo, 1, &err), &err);
+	assert_worked(rollback_since(&undo, 1, &err), &err); /* what is gone stays gone */
+	assert_int_equal(access("first", F_OK), 0);
+	assert_int_equal(access("second", F_OK), -1);
+	assert_worked(rollback_since(&undo, 0, &err), &err);
+	assert_int_equal(access("first", F_OK), -1);
+	assert_int_equal(undo.count, 2);
+}
+
 static void an_empty_list(void **state)
 {
 	(void)state;
@@ -143,6 +160,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(backwards, fresh, clean),
 		cmocka_unit_test_setup_teardown(a_failure_does_not_end_it, fresh, clean),
 		cmocka_unit_test_setup_teardown(whatever_failed_is_a_teardown_that_failed, fresh, clean),
+		cmocka_unit_test_setup_teardown(only_what_came_later, fresh, clean),
 		cmocka_unit_test_setup_teardown(an_empty_list, fresh, clean),
 	};
 

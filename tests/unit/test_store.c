@@ -13,6 +13,18 @@
 #include "layer/store.h"
 #include "sys/paths.h"
 
+/* Fake of layer/seal.c: one block, and what it was called with. */
+int seal_tree(int tree, int file, const uint8_t id[DIGEST_SIZE], struct seal *seal, struct error *error)
+{
+	static const uint8_t block[VERITY_TREE_BLOCK];
+
+	(void)error;
+	assert_int_equal(faccessat(tree, "f", F_OK, 0), 0);
+	assert_int_equal(write(file, block, sizeof(block)), sizeof(block));
+	*seal = (struct seal){ .root = { id[0] }, .salt = { [31] = 7 }, .blocks = 1, .bytes = sizeof(block) };
+	return 0;
+}
+
 static char top[] = "/tmp/coffer-store-XXXXXX";
 static struct store store;
 static struct undo undo;
@@ -94,6 +106,43 @@ static void what_is_finished_is_found_again(void **state)
 	assert_int_equal(found[2].number, 10);
 }
 
+/* Sealed as 1, on the layer of that id. */
+static void make_sealed(const char *id)
+{
+	struct store_layer layer = { .number = 1, .imported = true, .place = STORE_SEALED, .diff_id = { 0xab } };
+
+	snprintf(layer.id, sizeof(layer.id), "%s", id);
+	assert_worked(store_begin(&store, 1, &undo, &err), &err);
+	write_text("new-1/tree/f", "x");
+	assert_worked(store_seal(&store, 1, layer.diff_id, &layer.seal, &err), &err);
+	assert_worked(store_commit(&store, &layer, &err), &err);
+}
+
+static void a_sealed_one_has_a_file_in_place_of_its_tree(void **state)
+{
+	struct store_layer found[4];
+	unsigned removed;
+	struct stat status;
+
+	(void)state;
+	assert_int_equal(opened(found, 4, &removed), 0);
+	make_sealed("base");
+	assert_int_equal(access(in_store("1/tree"), F_OK), -1);
+	assert_int_equal(stat(in_store("1/" STORE_SEALED_FILE), &status), 0);
+	assert_int_equal(status.st_size, VERITY_TREE_BLOCK);
+	assert_int_equal(status.st_mode & 0777, 0600);
+	assert_int_equal(opened(found, 4, &removed), 1);
+	assert_int_equal(found[0].place, STORE_SEALED);
+	assert_int_equal(found[0].seal.root[0], 0xab);
+	assert_int_equal(found[0].seal.salt[31], 7);
+	assert_int_equal(found[0].seal.blocks, 1);
+	assert_int_equal(found[0].seal.bytes, VERITY_TREE_BLOCK);
+	/* The second time a file is in the way. */
+	assert_worked(store_begin(&store, 2, &undo, &err), &err);
+	write_text("new-2/sealed", "x");
+	assert_failed(store_seal(&store, 2, found[0].diff_id, &found[0].seal, &err), &err, ERROR_MOUNT, "");
+}
+
 static void what_is_not_finished_goes(void **state)
 {
 	struct store_layer found[4];
@@ -145,6 +194,65 @@ static void a_layer_takes_no_other_s_place(void **state)
 	assert_string_equal(found[0].id, "first");
 }
 
+#define HEX    "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define SHA256 "sha256:" HEX
+#define BEGIN  "{\"id\":\"base\",\"writable\":false,\"digest\":\"" SHA256 "\",\"diff_id\":\"" SHA256 "\""
+#define PLACE  ",\"place\":\"sealed\""
+#define ROOT   ",\"root_hash\":\"" HEX "\""
+#define SALT   ",\"salt\":\"" HEX "\""
+#define SIZES  ",\"blocks\":3,\"sealed_bytes\":16384"
+
+static bool is_taken(const char *text)
+{
+	unsigned removed;
+
+	write_text("1/layer.json", text);
+	fd_auto out = memfd_create("layers", 0);
+	int result = store_open(&store, out, &removed, &err);
+	if (result < 0)
+		check_row(err.code == ERROR_LAYER && strstr(err.message, "layer.json"), "%s: %s", text, err.message);
+	return result == 0;
+}
+
+static void facts_of_sealed_layers(void **state)
+{
+	static const char *const wrong[] = {
+		BEGIN ROOT SALT SIZES "}",
+		BEGIN ROOT "}",
+		BEGIN SALT "}",
+		BEGIN SIZES "}",
+		BEGIN PLACE SALT SIZES "}",
+		BEGIN PLACE ROOT SIZES "}",
+		BEGIN PLACE ROOT SALT "}",
+		BEGIN PLACE ROOT SALT ",\"blocks\":3}",
+		BEGIN PLACE ROOT SALT ",\"blocks\":0,\"sealed_bytes\":16384}",
+		BEGIN PLACE ROOT SALT ",\"blocks\":5,\"sealed_bytes\":16384}",
+		BEGIN PLACE ROOT SALT ",\"blocks\":3,\"sealed_bytes\":16385}",
+		BEGIN PLACE ROOT SALT ",\"blocks\":2251799813685249,\"sealed_bytes\":16384}",
+		BEGIN PLACE ROOT SALT SIZES ",\"identity\":\"" HEX "\"}",
+		BEGIN ",\"identity\":\"" HEX "\"}",
+		BEGIN ",\"place\":\"image\"}",
+		BEGIN ",\"place\":\"image\",\"identity\":\"" HEX "\"" ROOT SALT SIZES "}",
+		BEGIN ",\"place\":\"plain\"}",
+		BEGIN PLACE ",\"root_hash\":\"0011\"" SALT SIZES "}",
+		BEGIN PLACE ROOT ",\"salt\":\"\"" SIZES "}",
+		BEGIN PLACE ROOT ",\"salt\":\"zz112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\"" SIZES "}",
+		"{\"id\":\"base\",\"writable\":false" PLACE ROOT SALT SIZES "}",
+		"{\"id\":\"base\",\"writable\":true,\"digest\":\"" SHA256 "\",\"diff_id\":\"" SHA256 "\"" PLACE ROOT SALT SIZES "}",
+	};
+	struct store_layer found[4];
+	unsigned removed;
+
+	(void)state;
+	assert_int_equal(opened(found, 4, &removed), 0);
+	make(1, "base", "");
+	assert_true(is_taken(BEGIN PLACE ROOT SALT SIZES "}"));
+	assert_true(is_taken(BEGIN ",\"place\":\"image\",\"identity\":\"" HEX "\"}"));
+	assert_true(is_taken(BEGIN "}"));
+	for (size_t i = 0; i < array_count(wrong); i++)
+		check_row(!is_taken(wrong[i]), "was taken: %s", wrong[i]);
+}
+
 static void what_is_no_store(void **state)
 {
 	static const struct {
@@ -186,6 +294,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_not_finished_goes, fresh, clean),
 		cmocka_unit_test_setup_teardown(removing_is_one_step_and_may_be_repeated, fresh, clean),
 		cmocka_unit_test_setup_teardown(a_layer_takes_no_other_s_place, fresh, clean),
+		cmocka_unit_test_setup_teardown(a_sealed_one_has_a_file_in_place_of_its_tree, fresh, clean),
+		cmocka_unit_test_setup_teardown(facts_of_sealed_layers, fresh, clean),
 		cmocka_unit_test_teardown(what_is_no_store, clean),
 	};
 

@@ -2,6 +2,7 @@
 """Sealed layers: an import becomes an image under dm-verity, is what the archive was, and is never anything else."""
 
 import base64
+import hashlib
 import os
 import random
 import tarfile
@@ -252,12 +253,12 @@ def test_a_flipped_byte_is_an_error_and_never_other_data(machine, volume, sh):  
 
     def works():
         machine.call("layer.get", id="sealed")
-        assert sh("sealed", "sha256sum /victim /fine | cut -c1-8 | wc -l; head -c 21 /victim; tail -c 64 /victim | cut -c1-21") == "2\nA-MARKER-OF-THIS-TEST" * 2 + "\n"
+        assert sh("sealed", "sha256sum </victim") == hashlib.sha256(marker).hexdigest() + "  -\n"
         machine.call("layer.put", id="sealed")
 
-    def breaks(read):
+    def breaks():
         machine.call("layer.get", id="sealed")
-        assert sh("sealed", f"cat /fine | wc -c; {read} 2>&1 | tail -n 1; dd if=/victim bs=4096 conv=noerror 2>/dev/null | tr -d '[:upper:].-' | wc -c") == (
+        assert sh("sealed", f"cat /fine | wc -c; cat /victim 2>&1 >/dev/null; dd if=/victim bs=4096 conv=noerror 2>/dev/null | tr -d '[:upper:].-' | wc -c") == (
             f"{len(other)}\ncat: read error: Input/output error\n0\n"
         )
         machine.call("layer.put", id="sealed")
@@ -275,7 +276,7 @@ def test_a_flipped_byte_is_an_error_and_never_other_data(machine, volume, sh):  
 
     works()
     volume.flip(2, middle)
-    breaks("cat /victim")
+    breaks()
     volume.flip(2, middle)
     works()
     # Of the hash area, which is behind the image: the first block is the only one that is not a leaf.
