@@ -60,8 +60,8 @@ static void skip(const char **at, char lower, char upper)
 
 int ram_size_parse(const char *text, uint64_t *bytes)
 {
-	unsigned __int128 whole;
-	uint64_t fraction, parts;
+	unsigned __int128 whole = 0;
+	uint64_t fraction = 0, parts = 1;
 	int result = read_whole(&text, &whole);
 
 	if (result == 0)

@@ -22,7 +22,7 @@ int seal_tree(int tree, int file, const uint8_t id[DIGEST_SIZE], struct seal *se
 {
 	const struct erofs_options options = options_for(id);
 	struct erofs_written written;
-	struct verity_tree made;
+	struct verity_tree made = { 0 };
 
 	*seal = (struct seal){ 0 };
 	if (getrandom(seal->salt, sizeof(seal->salt), 0) != (ssize_t)sizeof(seal->salt))

@@ -5,16 +5,11 @@
 
 #include "base/cleanup.h"
 #include "base/ram_size.h"
+#include "rpc/layer_fields.h"
 #include "rpc/results.h"
 
 #define DEVICE_MS  10000u
 #define TIMEOUT_MS 600000u
-
-#define FIELD(type, key, decode_kind, member) .name = key, .kind = decode_kind, .offset = offsetof(struct type, member)
-#define SCHEMA(fields, type, check)                                                                                                \
-	{                                                                                                                          \
-		fields, array_count(fields), sizeof(struct type), check                                                            \
-	}
 
 static const struct decode_field image_fields[] = {
 	{ FIELD(params_image, "size", DECODE_STRING, size), .flags = DECODE_NONZERO, .max = 32, .check = ram_size_check },
@@ -84,9 +79,9 @@ static const struct decode_field unlock_fields[] = {
 	{ FIELD(params_unlock, "format", DECODE_STRING, format), .max = 32, .check = check_format },
 	{ FIELD(params_unlock, "timeout_ms", DECODE_UINT, timeout_ms), .min = 1, .max = TIMEOUT_MS },
 };
-const struct decode_schema rpc_layers_unlock_schema = SCHEMA(unlock_fields, params_unlock, NULL);
+const struct decode_schema rpc_layer_images_unlock_schema = SCHEMA(unlock_fields, params_unlock, NULL);
 
-void rpc_layers_run_unlock(struct rpc_call *call)
+void rpc_layer_images_run_unlock(struct rpc_call *call)
 {
 	struct params_unlock *params = call->params;
 
@@ -102,7 +97,7 @@ void rpc_layers_run_unlock(struct rpc_call *call)
 	images_unlock(call->agent, &params->request, rpc_call_answer(call));
 }
 
-void rpc_layers_encode_unlock(struct encode *e, const struct rpc_call *call, const void *result)
+void rpc_layer_images_encode_unlock(struct encode *e, const struct rpc_call *call, const void *result)
 {
 	const struct params_unlock *params = call->params;
 	const struct image_unlocked *unlocked = result;
@@ -117,7 +112,7 @@ void rpc_layers_encode_unlock(struct encode *e, const struct rpc_call *call, con
 	rpc_results_steps(e, &unlocked->steps);
 }
 
-void rpc_layers_run_lock(struct rpc_call *call)
+void rpc_layer_images_run_lock(struct rpc_call *call)
 {
 	images_lock(call->agent, ((const struct params_id *)call->params)->id, rpc_call_answer(call));
 }

@@ -34,9 +34,9 @@ void rpc_layer_images_plan(const struct params_image *image, const struct key_re
 void rpc_layer_images_encode(struct encode *e, const struct image_plan *plan, const struct image_made *made);
 extern const struct decode_schema rpc_layer_images_schema; /* of struct params_image */
 
-extern const struct decode_schema rpc_layers_unlock_schema;
-void rpc_layers_run_unlock(struct rpc_call *call);
-void rpc_layers_run_lock(struct rpc_call *call);
-void rpc_layers_encode_unlock(struct encode *e, const struct rpc_call *call, const void *result);
+extern const struct decode_schema rpc_layer_images_unlock_schema;
+void rpc_layer_images_run_unlock(struct rpc_call *call);
+void rpc_layer_images_run_lock(struct rpc_call *call);
+void rpc_layer_images_encode_unlock(struct encode *e, const struct rpc_call *call, const void *result);
 
 #endif

@@ -2,21 +2,18 @@
 #ifndef RPC_LAYERS_H
 #define RPC_LAYERS_H
 
+#include "layer/store.h"
 #include "rpc/call.h"
 
 /* The layer.* methods: rows of rpc/methods.c, in its order. */
 
 extern const struct decode_schema rpc_layers_open_schema, rpc_layers_store_schema, rpc_layers_create_schema, rpc_layers_list_schema,
-	rpc_layers_import_schema, rpc_layers_get_schema, rpc_layers_export_schema;
+	rpc_layers_get_schema;
 
 void rpc_layers_run_open(struct rpc_call *call);
 void rpc_layers_run_close(struct rpc_call *call);
 void rpc_layers_run_status(struct rpc_call *call);
 void rpc_layers_run_create(struct rpc_call *call);
-void rpc_layers_run_import(struct rpc_call *call);
-void rpc_layers_run_export(struct rpc_call *call);
-void rpc_layers_run_changes(struct rpc_call *call);
-void rpc_layers_run_size(struct rpc_call *call);
 void rpc_layers_run_get(struct rpc_call *call);
 void rpc_layers_run_put(struct rpc_call *call);
 void rpc_layers_run_remove(struct rpc_call *call);
@@ -27,13 +24,14 @@ void rpc_layers_run_list(struct rpc_call *call);
 void rpc_layers_encode_open(struct encode *e, const struct rpc_call *call, const void *result);
 void rpc_layers_encode_status(struct encode *e, const struct rpc_call *call, const void *result);
 void rpc_layers_encode_create(struct encode *e, const struct rpc_call *call, const void *result);
-void rpc_layers_encode_import(struct encode *e, const struct rpc_call *call, const void *result);
-void rpc_layers_encode_export(struct encode *e, const struct rpc_call *call, const void *result);
-void rpc_layers_encode_changes(struct encode *e, const struct rpc_call *call, const void *result);
-void rpc_layers_encode_size(struct encode *e, const struct rpc_call *call, const void *result);
 void rpc_layers_encode_get(struct encode *e, const struct rpc_call *call, const void *result);
 void rpc_layers_encode_exists(struct encode *e, const struct rpc_call *call, const void *result);
 void rpc_layers_encode_metadata(struct encode *e, const struct rpc_call *call, const void *result);
 void rpc_layers_encode_list(struct encode *e, const struct rpc_call *call, const void *result);
+
+/* For rpc/layer_archives.c: a digest, what is known of a layer that was imported, and the error when no memory is left. */
+void rpc_layers_encode_digest(struct encode *e, const char *key, const uint8_t digest[DIGEST_SIZE]);
+void rpc_layers_encode_facts(struct encode *e, const struct store_layer *facts);
+void rpc_layers_refuse_without_memory(struct rpc_call *call);
 
 #endif

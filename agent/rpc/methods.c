@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "rpc/call.h"
 #include "rpc/encrypted.h"
+#include "rpc/layer_archives.h"
 #include "rpc/layer_images.h"
 #include "rpc/layers.h"
 #include "rpc/life.h"
@@ -230,12 +231,15 @@ const struct rpc_method rpc_methods[] = {
 	{ "layer.close", &rpc_layers_store_schema, rpc_layers_run_close, NULL, false },
 	{ "layer.status", &rpc_layers_store_schema, rpc_layers_run_status, rpc_layers_encode_status, true },
 	{ "layer.create", &rpc_layers_create_schema, rpc_layers_run_create, rpc_layers_encode_create, false },
-	{ "layer.unlock", &rpc_layers_unlock_schema, rpc_layers_run_unlock, rpc_layers_encode_unlock, false },
-	{ "layer.lock", &params_id, rpc_layers_run_lock, NULL, false },
-	{ "layer.import", &rpc_layers_import_schema, rpc_layers_run_import, rpc_layers_encode_import, false },
-	{ "layer.export", &rpc_layers_export_schema, rpc_layers_run_export, rpc_layers_encode_export, false },
-	{ "layer.changes", &rpc_layers_export_schema, rpc_layers_run_changes, rpc_layers_encode_changes, false },
-	{ "layer.diff_size", &params_id, rpc_layers_run_size, rpc_layers_encode_size, false },
+	{ "layer.unlock", &rpc_layer_images_unlock_schema, rpc_layer_images_run_unlock, rpc_layer_images_encode_unlock, false },
+	{ "layer.lock", &params_id, rpc_layer_images_run_lock, NULL, false },
+	{ "layer.import", &rpc_layer_archives_import_schema, rpc_layer_archives_run_import, rpc_layer_archives_encode_import,
+	  false },
+	{ "layer.export", &rpc_layer_archives_export_schema, rpc_layer_archives_run_export, rpc_layer_archives_encode_export,
+	  false },
+	{ "layer.changes", &rpc_layer_archives_export_schema, rpc_layer_archives_run_changes, rpc_layer_archives_encode_changes,
+	  false },
+	{ "layer.diff_size", &params_id, rpc_layer_archives_run_size, rpc_layer_archives_encode_size, false },
 	{ "layer.get", &rpc_layers_get_schema, rpc_layers_run_get, rpc_layers_encode_get, false },
 	{ "layer.put", &params_id, rpc_layers_run_put, NULL, false },
 	{ "layer.remove", &params_id, rpc_layers_run_remove, NULL, false },

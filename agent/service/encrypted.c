@@ -156,7 +156,7 @@ static void start(struct agent *agent, const struct operation_kind *kind, struct
 	if (result == 0)
 		result = objects_add(&agent->objects, OBJECT_VOLUME, request->id, sizeof(struct encrypted_object), &begin.object,
 				     &err);
-	if (result < 0) {
+	if (!begin.object) {
 		keys_release(&request->key);
 		completion_fail(&completion, &err);
 		return;

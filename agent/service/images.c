@@ -291,13 +291,14 @@ static int prepare(struct agent *agent, struct image_unlock *request, struct obj
 	struct layer_object *layer = NULL;
 	int result = stores_get_layer(agent, request->id, "id", &layer, err);
 
+	*object = NULL;
 	if (result == 0)
 		result = check_unlock(agent, request, layer, err);
 	if (result == 0)
 		result = keys_hold(agent, &request->key, "key", err);
 	if (result == 0)
 		result = objects_add(&agent->objects, OBJECT_IMAGE, request->id, sizeof(struct image_object), object, err);
-	if (result < 0)
+	if (!*object)
 		return result;
 	struct image_object *image = (struct image_object *)*object;
 	image->layer = layer;

@@ -163,7 +163,8 @@ int keys_take(const struct key_request *said, const char *field, size_t least, s
 	else if (said->has_service)
 		result = take_from_service(said, least, key, err);
 	else
-		result = said->raw ? take_raw(said->raw, least, key, err) : take_passphrase(said->passphrase, key, err);
+		result = said->raw ? take_raw(said->raw, least, key, err)
+				   : take_passphrase(said->passphrase ? said->passphrase : "", key, err);
 	if (result < 0 && err->code == ERROR_PARAMS)
 		error_within(err, field);
 	return result;

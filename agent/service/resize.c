@@ -97,7 +97,7 @@ void resize_volume(struct agent *agent, struct resize_request *request, struct c
 	struct resizing *resizing = result == 0 ? malloc(sizeof(*resizing)) : NULL;
 	if (result == 0 && !resizing)
 		result = error_set(&err, ERROR_INTERNAL, ENOMEM, "volume.resize");
-	if (result < 0) {
+	if (result < 0 || !resizing) {
 		keys_release(&request->key);
 		completion_fail(&completion, &err);
 		return;

@@ -199,8 +199,8 @@ static int take_key(const struct key_service *service, const struct answer *answ
 
 static int read_answer(const struct key_service *service, const char *line, size_t length, struct secret *key, struct error *err)
 {
-	struct envelope envelope;
-	struct answer answer;
+	struct envelope envelope = { 0 };
+	struct answer answer = { 0 };
 	json_object *json = NULL;
 	int result = decode_parse(line, length, &json, err);
 

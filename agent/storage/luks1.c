@@ -193,7 +193,7 @@ static int open_slot(struct libraries *lib, int file, const struct luks_key *key
 int luks1_unlock(int file, const struct luks_key *key, struct luks1_header *header, struct secret *volume_key, struct error *err)
 {
 	auto_free uint8_t *front = malloc(LUKS1_FRONT);
-	struct libraries lib;
+	struct libraries lib = { 0 };
 	size_t have = 0;
 	ssize_t got = 1;
 

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "rpc/layer_archives.h"
+
+#include <errno.h>
+
+#include "rpc/layer_fields.h"
+#include "rpc/layer_images.h"
+#include "rpc/layers.h"
+#include "rpc/params.h"
+#include "rpc/results.h"
+#include "service/exports.h"
+#include "service/imports.h"
+
+#define OPEN_MS      10000u
+#define TIMEOUT_MS   600000u
+#define TIMEOUT_MOST (24u * 3600u * 1000u)
+
+/* What an archive may unpack to, unless the request says something else. */
+#define BYTES_MOST (64ull << 30)
+#define FILES_MOST 4000000u
+
+static unsigned or_else(uint64_t asked, unsigned usual)
+{
+	return asked ? (unsigned)asked : usual;
+}
+
+struct params_range {
+	uint64_t archive, tree, count;
+};
+
+static int check_range(const void *object, struct error *err)
+{
+	const struct params_range *range = object;
+
+	if (range->count == 0 || range->archive + range->count > UINT32_MAX || range->tree + range->count > UINT32_MAX)
+		return error_field(err, "count", "ids are below 2^32 - 1, and there is one at least");
+	return 0;
+}
+
+static const struct decode_field range_fields[] = { UINT32(params_range, "archive", archive), UINT32(params_range, "tree", tree),
+						    UINT32(params_range, "count", count) };
+static const struct decode_schema range_schema = SCHEMA(range_fields, params_range, check_range);
+
+#define RANGES(type, key, member)                                                                                                  \
+	{                                                                                                                          \
+		FIELD(type, key, DECODE_LIST, member), .schema = &range_schema, .max = IMPORTS_MAPS_MAX                            \
+	}
+
+struct params_import {
+	const char *id, *store, *parent, *digest, *diff_id, *volume, *path;
+	struct decode_list uids, gids;
+	bool devices, seal, has_key, has_image;
+	struct key_request key;
+	struct params_image image;
+	struct image_plan plan;
+	uint64_t bytes, files, open_ms, timeout_ms;
+	struct imports_request request;
+};
+
+static int check_import(const void *object, struct error *err)
+{
+	const struct params_import *params = object;
+
+	if (!params->volume != !params->path)
+		return error_field(err, params->volume ? "path" : "volume", "is required: an archive is a path in a volume");
+	if (params->seal && (params->has_key || params->has_image))
+		return error_field(err, "seal", "does not go with a key of its own");
+	if (params->image.existing)
+		return error_field(err, "image.existing", "goes with layer.create");
+	return rpc_layer_images_check(params->has_key, params->has_image, err);
+}
+
+static const struct decode_field import_fields[] = {
+	ID(params_import, "id", id, DECODE_REQUIRED),
+	ID(params_import, "store", store, DECODE_REQUIRED),
+	ID(params_import, "parent", parent, 0),
+	DIGEST(params_import, "digest", digest),
+	DIGEST(params_import, "diff_id", diff_id),
+	ID(params_import, "volume", volume, 0),
+	{ FIELD(params_import, "path", DECODE_STRING, path), .flags = DECODE_NONZERO, .max = COFFER_PATH_MAX },
+	RANGES(params_import, "uids", uids),
+	RANGES(params_import, "gids", gids),
+	{ FIELD(params_import, "devices", DECODE_BOOL, devices) },
+	{ FIELD(params_import, "seal", DECODE_BOOL, seal) },
+	RPC_LAYER_IMAGE(params_import),
+	{ FIELD(params_import, "max_bytes", DECODE_UINT, bytes), .min = 1, .max = INT64_MAX },
+	{ FIELD(params_import, "max_files", DECODE_UINT, files), .min = 1, .max = INT64_MAX },
+	{ FIELD(params_import, "open_ms", DECODE_UINT, open_ms), .min = 1, .max = TIMEOUT_MS },
+	{ FIELD(params_import, "timeout_ms", DECODE_UINT, timeout_ms), .min = 1, .max = TIMEOUT_MOST },
+};
+const struct decode_schema rpc_layer_archives_import_schema = SCHEMA(import_fields, params_import, check_import);
+
+static struct import_map *import_maps(struct rpc_call *call, const struct decode_list *list)
+{
+	const struct params_range *ranges = list->items;
+	struct import_map *maps = decode_alloc(&call->memory, list->count + 1, sizeof(*maps));
+
+	for (size_t i = 0; maps && i < list->count; i++)
+		maps[i] = (struct import_map){ .inside = (uint32_t)ranges[i].archive,
+					       .outside = (uint32_t)ranges[i].tree,
+					       .count = (uint32_t)ranges[i].count };
+	return maps;
+}
+
+static struct export_map *export_maps(struct rpc_call *call, const struct decode_list *list)
+{
+	const struct params_range *ranges = list->items;
+	struct export_map *maps = decode_alloc(&call->memory, list->count + 1, sizeof(*maps));
+
+	for (size_t i = 0; maps && i < list->count; i++)
+		maps[i] = (struct export_map){ .tree = (uint32_t)ranges[i].tree,
+					       .archive = (uint32_t)ranges[i].archive,
+					       .count = (uint32_t)ranges[i].count };
+	return maps;
+}
+
+void rpc_layer_archives_run_import(struct rpc_call *call)
+{
+	struct params_import *params = call->params;
+
+	rpc_layer_images_plan(&params->image, &params->key, &params->plan);
+	params->request = (struct imports_request){
+		.layer = { .id = params->id,
+			   .store = params->store,
+			   .parent = params->parent,
+			   .seal = params->seal,
+			   .image = params->has_image ? &params->plan : NULL },
+		.digest = params->digest,
+		.diff_id = params->diff_id,
+		.volume = params->volume,
+		.path = params->path,
+		.uids = import_maps(call, &params->uids),
+		.uid_count = params->uids.count,
+		.gids = import_maps(call, &params->gids),
+		.gid_count = params->gids.count,
+		.limits = { .bytes = params->bytes ? params->bytes : BYTES_MOST,
+			    .files = params->files ? params->files : FILES_MOST },
+		.devices = params->devices,
+		.open_ms = or_else(params->open_ms, OPEN_MS),
+		.timeout_ms = or_else(params->timeout_ms, TIMEOUT_MS),
+	};
+	if (!params->request.uids || !params->request.gids)
+		rpc_layers_refuse_without_memory(call);
+	else
+		imports_start(call->agent, &params->request, rpc_call_answer(call));
+}
+
+void rpc_layer_archives_encode_import(struct encode *e, const struct rpc_call *call, const void *result)
+{
+	const struct params_import *params = call->params;
+	const struct imports_made *made = result;
+
+	encode_string(e, "id", params->id);
+	rpc_layers_encode_facts(e, &made->facts);
+	if (params->has_image)
+		rpc_layer_images_encode(e, &params->plan, &made->image);
+	encode_uint(e, "stream_bytes", made->stream_bytes);
+	rpc_results_steps(e, &made->steps);
+}
+
+struct params_export {
+	const char *id;
+	struct decode_list uids, gids;
+	uint64_t open_ms, timeout_ms;
+	struct exports_request request;
+};
+
+static const struct decode_field export_fields[] = {
+	ID(params_export, "id", id, DECODE_REQUIRED),
+	RANGES(params_export, "uids", uids),
+	RANGES(params_export, "gids", gids),
+	{ FIELD(params_export, "open_ms", DECODE_UINT, open_ms), .min = 1, .max = TIMEOUT_MS },
+	{ FIELD(params_export, "timeout_ms", DECODE_UINT, timeout_ms), .min = 1, .max = TIMEOUT_MOST },
+};
+const struct decode_schema rpc_layer_archives_export_schema = SCHEMA(export_fields, params_export, NULL);
+
+static void run_stream(struct rpc_call *call, void (*service)(struct agent *, const struct exports_request *, struct completion))
+{
+	struct params_export *params = call->params;
+
+	params->request = (struct exports_request){
+		.id = params->id,
+		.uids = export_maps(call, &params->uids),
+		.uid_count = params->uids.count,
+		.gids = export_maps(call, &params->gids),
+		.gid_count = params->gids.count,
+		.open_ms = or_else(params->open_ms, OPEN_MS),
+		.timeout_ms = or_else(params->timeout_ms, TIMEOUT_MS),
+	};
+	if (!params->request.uids || !params->request.gids)
+		rpc_layers_refuse_without_memory(call);
+	else
+		service(call->agent, &params->request, rpc_call_answer(call));
+}
+
+void rpc_layer_archives_run_export(struct rpc_call *call)
+{
+	run_stream(call, exports_archive);
+}
+
+void rpc_layer_archives_run_changes(struct rpc_call *call)
+{
+	run_stream(call, exports_changes);
+}
+
+void rpc_layer_archives_encode_export(struct encode *e, const struct rpc_call *call, const void *result)
+{
+	const struct exports_made *made = result;
+
+	encode_string(e, "id", ((const struct params_export *)call->params)->id);
+	rpc_layers_encode_digest(e, "diff_id", made->archive.digest);
+	encode_uint(e, "tar_bytes", made->archive.tar_bytes);
+	encode_uint(e, "size", made->archive.size);
+	encode_uint(e, "files", made->archive.files);
+	rpc_results_steps(e, &made->steps);
+}
+
+void rpc_layer_archives_encode_changes(struct encode *e, const struct rpc_call *call, const void *result)
+{
+	const struct exports_made *made = result;
+
+	encode_string(e, "id", ((const struct params_export *)call->params)->id);
+	encode_uint(e, "added", made->added);
+	encode_uint(e, "modified", made->modified);
+	encode_uint(e, "deleted", made->deleted);
+	rpc_results_steps(e, &made->steps);
+}
+
+void rpc_layer_archives_run_size(struct rpc_call *call)
+{
+	exports_size(call->agent, ((const struct params_id *)call->params)->id, rpc_call_answer(call));
+}
+
+void rpc_layer_archives_encode_size(struct encode *e, const struct rpc_call *call, const void *result)
+{
+	encode_string(e, "id", ((const struct params_id *)call->params)->id);
+	encode_uint(e, "size", ((const struct exports_sized *)result)->size);
+}
