@@ -1,31 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What makes Debian's static libarchive a small library of ours (initramfs/archive.map says which functions it has).
+ * What makes Debian's static libarchive, zlib and libzstd a small library of ours (initramfs/archive.map says which functions it
+ * has).
  *
  * The names of an archive are bytes, and stay what they are.  libarchive would change them: it puts the names of pax headers into
- * Unicode's composed form in a UTF-8 locale, and asks iconv() elsewhere, which opens files and loads code in the middle of a sandbox.
- * Without iconv(), in the C locale, it answers ARCHIVE_WARN and the bytes as they were.
+ * Unicode's composed form in a UTF-8 locale, and asks iconv() elsewhere, which opens files and loads code in the middle of a
+ * sandbox. Without iconv(), in the C locale, it answers ARCHIVE_WARN and the bytes as they were.
  */
 #include <errno.h>
 #include <iconv.h>
-#include <zstd.h>
-
-/* A frame's window is memory that the archive asks for: 8 MiB is what RFC 8878 wants every decoder to take, and 128 MiB zstd's own limit. */
-#define WINDOW_LOG 23
-
-ZSTD_DStream *__real_ZSTD_createDStream(void);
-ZSTD_DStream *__wrap_ZSTD_createDStream(void);
-
-ZSTD_DStream *__wrap_ZSTD_createDStream(void)
-{
-	ZSTD_DStream *stream = __real_ZSTD_createDStream();
-
-	if (stream && ZSTD_isError(ZSTD_DCtx_setParameter(stream, ZSTD_d_windowLogMax, WINDOW_LOG))) {
-		ZSTD_freeDStream(stream);
-		return NULL;
-	}
-	return stream;
-}
 
 iconv_t iconv_open(const char *to, const char *from)
 {

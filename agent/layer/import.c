@@ -20,7 +20,7 @@
 #define PIECE          (64u * 1024)
 #define PROGRESS_EVERY (4u * 1024 * 1024)
 
-/* libarchive's buffers, a zstd window of 8 MiB, extended attributes, and the half as much again. */
+/* libarchive's and the unpacking's buffers, a zstd window of 8 MiB, extended attributes, and the half as much again. */
 #define MEMORY (24u * 1024 * 1024)
 
 /* What a tar may have besides its files' data: headers, names, extended attributes, and the padding at its end. */
@@ -80,7 +80,7 @@ static int run(const struct import_request *request, int from, int answer, struc
 		.memory = MEMORY,
 	};
 	/* Before the sandbox, as it opens libraries. */
-	int outcome = tar_reader_open(&reader, from, most_of(&request->limits), err);
+	int outcome = tar_reader_open(&reader, from, most_of(&request->limits), request->limits.ratio, err);
 
 	if (outcome == 0)
 		outcome = sandbox_enter(&sandbox, err);

@@ -21,6 +21,8 @@
 struct import_limits {
 	uint64_t bytes; /* of file data, in all; holes count */
 	uint64_t files; /* entries, and directories that none of them names */
+	uint64_t
+		ratio; /* bytes that may come out of a packed stream for each of its own, as layer/unpack.h has it; 0: any number */
 };
 
 /* Uids or gids of the archive -> of the tree.  inside + count and outside + count are at most 2^32. */

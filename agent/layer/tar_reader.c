@@ -5,11 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
+#include "layer/unpack.h"
 #include "sys/libraries.h"
 
-#define PIECE     (64u * 1024)
 #define LAST_TIME (INT64_MAX / 1000000000)
 
 /* Linux' dev_t: 12 and 20 bits. */
@@ -18,76 +17,47 @@
 
 struct tar_reader {
 	struct libraries lib;
-	int from;
-	struct archive *stream; /* takes the packing off: "raw", whose only entry is all that is in it */
-	struct archive *tar;    /* reads what comes out of that */
+	struct unpack *stream; /* takes the packing off */
+	struct archive *tar;   /* reads what comes out of that */
 	struct archive_entry *entry;
 	struct digest *sum;
 	uint64_t bytes, most, size;
-	bool begun, unpacked; /* unpacked: the stream has given its last byte */
-	bool failed;          /* `err` is why: libarchive only knows that its source failed */
+	bool begun;
+	bool failed; /* `err` is why: libarchive only knows that its source failed */
 	struct error err;
-	char piece[PIECE];
 };
 
-static int fail(struct tar_reader *reader, struct archive *archive, struct error *err)
+static int fail(struct tar_reader *reader, struct error *err)
 {
-	const char *why = reader->lib.archive_error_string(archive);
+	const char *why = reader->lib.archive_error_string(reader->tar);
 
 	if (reader->failed) {
 		*err = reader->err;
 		return -(err->errnum ? err->errnum : EINVAL);
 	}
-	if (reader->lib.archive_errno(archive) == ENOMEM)
+	if (reader->lib.archive_errno(reader->tar) == ENOMEM)
 		return error_set(err, ERROR_LAYER, 0, "unpacking it takes more memory than a layer is given");
 	return error_set(err, ERROR_LAYER, 0, "the archive is damaged, or neither a tar nor one packed by gzip or zstd: %s",
 			 why ? why : "no reason given");
 }
 
-/* ---- the two sources ---- */
-
-static ssize_t read_stream(struct archive *archive, void *context, const void **bytes)
-{
-	struct tar_reader *reader = context;
-	ssize_t got;
-
-	(void)archive;
-	do {
-		got = read(reader->from, reader->piece, sizeof(reader->piece));
-	} while (got < 0 && errno == EINTR);
-	if (got < 0) {
-		reader->failed = true;
-		error_set(&reader->err, ERROR_INTERNAL, errno, "read the layer's stream");
-	}
-	*bytes = reader->piece;
-	return got;
-}
-
+/* What libarchive reads: 0 at the end. */
 static ssize_t read_tar(struct archive *archive, void *context, const void **bytes)
 {
 	struct tar_reader *reader = context;
 	size_t size = 0;
-	la_int64_t offset;
-	int result = ARCHIVE_OK;
 
 	(void)archive;
-	/* An empty piece is no end here, but would be one to libarchive. */
-	while (!reader->unpacked && size == 0 && result == ARCHIVE_OK)
-		result = reader->lib.archive_read_data_block(reader->stream, bytes, &size, &offset);
-	if (result == ARCHIVE_EOF)
-		reader->unpacked = true;
-	if (reader->unpacked)
-		return 0;
-	if (result == ARCHIVE_OK && size > reader->most - reader->bytes) {
-		error_set(&reader->err, ERROR_LAYER, 0, "the tar has more than %llu bytes, the most that the limits leave it",
-			  (unsigned long long)reader->most);
-		reader->failed = true;
-	} else if (result != ARCHIVE_OK && !reader->failed) {
-		(void)fail(reader, reader->stream, &reader->err);
-		reader->failed = true;
-	}
 	if (reader->failed)
 		return ARCHIVE_FATAL;
+	int result = unpack_read(reader->stream, bytes, &size, &reader->err);
+	if (result > 0 && size > reader->most - reader->bytes)
+		result = error_set(&reader->err, ERROR_LAYER, 0,
+				   "the tar has more than %llu bytes, the most that the limits leave it",
+				   (unsigned long long)reader->most);
+	reader->failed = result < 0;
+	if (result <= 0)
+		return result < 0 ? ARCHIVE_FATAL : 0;
 	reader->bytes += size;
 	digest_add(reader->sum, *bytes, size);
 	return (ssize_t)size;
@@ -95,7 +65,7 @@ static ssize_t read_tar(struct archive *archive, void *context, const void **byt
 
 /* ---- */
 
-int tar_reader_open(struct tar_reader **reader, int from, uint64_t most, struct error *err)
+int tar_reader_open(struct tar_reader **reader, int from, uint64_t most, uint64_t most_ratio, struct error *err)
 {
 	struct tar_reader *made = calloc(1, sizeof(*made));
 	const struct libraries *lib = made ? &made->lib : NULL;
@@ -104,19 +74,15 @@ int tar_reader_open(struct tar_reader **reader, int from, uint64_t most, struct 
 	*reader = NULL;
 	if (!made)
 		return error_set(err, ERROR_INTERNAL, ENOMEM, "a layer's reader");
-	made->from = from;
 	made->most = most;
 	result = libraries_open(&made->lib, LIBRARY_archive, err);
 	if (result == 0)
 		result = digest_begin(&made->sum, err);
+	if (result == 0)
+		result = unpack_open(&made->stream, from, most_ratio, err);
 	if (result == 0) {
-		made->stream = lib->archive_read_new();
 		made->tar = lib->archive_read_new();
-		if (!made->stream || !made->tar || lib->archive_read_support_filter_gzip(made->stream) != ARCHIVE_OK ||
-		    lib->archive_read_support_filter_zstd(made->stream) != ARCHIVE_OK ||
-		    lib->archive_read_support_format_raw(made->stream) != ARCHIVE_OK ||
-		    lib->archive_read_support_format_empty(made->stream) != ARCHIVE_OK ||
-		    lib->archive_read_support_format_tar(made->tar) != ARCHIVE_OK ||
+		if (!made->tar || lib->archive_read_support_format_tar(made->tar) != ARCHIVE_OK ||
 		    lib->archive_read_support_format_empty(made->tar) != ARCHIVE_OK)
 			result = error_set(err, ERROR_INTERNAL, ENOMEM, "libarchive");
 	}
@@ -133,30 +99,9 @@ void tar_reader_close(struct tar_reader *reader)
 		return;
 	if (reader->tar)
 		reader->lib.archive_read_free(reader->tar);
-	if (reader->stream)
-		reader->lib.archive_read_free(reader->stream);
+	unpack_close(reader->stream);
 	digest_end(reader->sum, NULL);
 	free(reader);
-}
-
-static int begin(struct tar_reader *reader, struct error *err)
-{
-	const struct libraries *lib = &reader->lib;
-	struct archive_entry *whole;
-	int result = lib->archive_read_open(reader->stream, reader, NULL, read_stream, NULL);
-
-	if (result == ARCHIVE_OK)
-		result = lib->archive_read_next_header(reader->stream, &whole);
-	if (result != ARCHIVE_OK && result != ARCHIVE_EOF)
-		return fail(reader, reader->stream, err);
-	reader->unpacked = result == ARCHIVE_EOF; /* no byte at all */
-	/* One packing and the stream itself: what is packed twice has a diff_id that nobody else would come to. */
-	if (lib->archive_filter_count(reader->stream) > 2)
-		return error_set(err, ERROR_LAYER, 0, "the stream is packed more than once");
-	if (lib->archive_read_open(reader->tar, reader, NULL, read_tar, NULL) != ARCHIVE_OK)
-		return fail(reader, reader->tar, err);
-	reader->begun = true;
-	return 0;
 }
 
 /* As other importers do: a time that is not in the range is none. */
@@ -251,10 +196,11 @@ static int read_entry(struct tar_reader *reader, struct tar_reader_entry *entry,
 
 int tar_reader_next(struct tar_reader *reader, struct tar_reader_entry *entry, struct error *err)
 {
-	int result = reader->begun ? 0 : begin(reader, err);
+	int result = reader->begun ? ARCHIVE_OK : reader->lib.archive_read_open(reader->tar, reader, NULL, read_tar, NULL);
 
-	if (result < 0)
-		return result;
+	reader->begun = true;
+	if (result != ARCHIVE_OK)
+		return fail(reader, err);
 	result = reader->lib.archive_read_next_header(reader->tar, &reader->entry);
 	if (result == ARCHIVE_EOF && !reader->failed)
 		return 0;
@@ -263,7 +209,7 @@ int tar_reader_next(struct tar_reader *reader, struct tar_reader_entry *entry, s
 	if (!reader->failed &&
 	    (result == ARCHIVE_OK || (result == ARCHIVE_WARN && reader->lib.archive_errno(reader->tar) == EILSEQ)))
 		return read_entry(reader, entry, err);
-	return fail(reader, reader->tar, err);
+	return fail(reader, err);
 }
 
 bool tar_reader_attribute(struct tar_reader *reader, const char **name, const void **value, size_t *size)
@@ -281,7 +227,7 @@ int tar_reader_data(struct tar_reader *reader, const void **bytes, size_t *size,
 		result = reader->lib.archive_read_data_block(reader->tar, bytes, size, &at);
 	} while (result == ARCHIVE_OK && *size == 0);
 	if (reader->failed || (result != ARCHIVE_OK && result != ARCHIVE_EOF))
-		return fail(reader, reader->tar, err);
+		return fail(reader, err);
 	if (result == ARCHIVE_EOF)
 		return 0;
 	if (at < 0 || (uint64_t)at > reader->size || *size > reader->size - (uint64_t)at)
@@ -299,8 +245,6 @@ int tar_reader_finish(struct tar_reader *reader, uint8_t diff_id[DIGEST_SIZE], u
 	do {
 		got = read_tar(reader->tar, reader, &piece);
 	} while (got > 0);
-	while (got == 0 && read_stream(reader->stream, reader, &piece) > 0)
-		;
 	if (reader->failed) {
 		*err = reader->err;
 		return -(err->errnum ? err->errnum : EINVAL);

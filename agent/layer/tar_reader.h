@@ -12,7 +12,7 @@
 #include "layer/digest.h"
 
 /*
- * Entry by entry through a tar that may be packed by gzip or zstd (RFC 1952, RFC 8878).  The formats are libarchive's: old tar,
+ * Entry by entry through a tar that may be packed by gzip or zstd (layer/unpack.h).  The formats are libarchive's: old tar,
  * ustar, pax and GNU's, which includes sparse files.  What is in an entry is as it stood there but for what the types here say, and
  * nothing is ever written.  Errors are ERROR_LAYER, and ERROR_INTERNAL for what is the machine's.
  */
@@ -31,9 +31,9 @@ struct tar_reader_entry {
 
 struct tar_reader;
 
-/* Opens libraries, and reads nothing: the rest may come in a sandbox.  `most` is how many bytes the tar may have.  The descriptor
- * stays the caller's. */
-must_check int tar_reader_open(struct tar_reader **reader, int from, uint64_t most, struct error *err);
+/* Opens libraries, and reads nothing: the rest may come in a sandbox.  `most` is how many bytes the tar may have, `most_ratio` as
+ * for unpack_open().  The descriptor stays the caller's. */
+must_check int tar_reader_open(struct tar_reader **reader, int from, uint64_t most, uint64_t most_ratio, struct error *err);
 /* NULL is nothing. */
 void tar_reader_close(struct tar_reader *reader);
 

@@ -53,7 +53,7 @@ struct params_import {
 	struct key_request key;
 	struct params_image image;
 	struct image_plan plan;
-	uint64_t bytes, files, open_ms, timeout_ms;
+	uint64_t bytes, files, ratio, open_ms, timeout_ms;
 	struct imports_request request;
 };
 
@@ -85,6 +85,7 @@ static const struct decode_field import_fields[] = {
 	RPC_LAYER_IMAGE(params_import),
 	{ FIELD(params_import, "max_bytes", DECODE_UINT, bytes), .min = 1, .max = INT64_MAX },
 	{ FIELD(params_import, "max_files", DECODE_UINT, files), .min = 1, .max = INT64_MAX },
+	{ FIELD(params_import, "max_ratio", DECODE_UINT, ratio), .min = 1, .max = UINT32_MAX },
 	{ FIELD(params_import, "open_ms", DECODE_UINT, open_ms), .min = 1, .max = TIMEOUT_MS },
 	{ FIELD(params_import, "timeout_ms", DECODE_UINT, timeout_ms), .min = 1, .max = TIMEOUT_MOST },
 };
@@ -134,7 +135,8 @@ void rpc_layer_archives_run_import(struct rpc_call *call)
 		.gids = import_maps(call, &params->gids),
 		.gid_count = params->gids.count,
 		.limits = { .bytes = params->bytes ? params->bytes : BYTES_MOST,
-			    .files = params->files ? params->files : FILES_MOST },
+			    .files = params->files ? params->files : FILES_MOST,
+			    .ratio = params->ratio },
 		.devices = params->devices,
 		.open_ms = or_else(params->open_ms, OPEN_MS),
 		.timeout_ms = or_else(params->timeout_ms, TIMEOUT_MS),

@@ -11,6 +11,9 @@
 #include <libkmod.h>
 #include <openssl/evp.h>
 #include <seccomp.h>
+#include <zlib.h>
+#include <zstd.h>
+#include <zstd_errors.h>
 
 #include "base/error.h"
 

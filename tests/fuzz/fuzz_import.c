@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* links: agent/layer/tar_reader.c agent/layer/tree.c agent/layer/tree_attributes.c agent/layer/tree_times.c */
 /* links: agent/layer/tree_walk.c agent/layer/tree_whiteout.c agent/layer/digest.c agent/sys/libraries.c agent/sys/paths.c */
+/* links: agent/layer/unpack.c */
 /* fuzz: -max_len=20000 -rss_limit_mb=1024 */
 /*
  * A layer's stream, from its packing to the tree, without the sandbox: what the sandbox is there to hold may not happen to begin
@@ -120,11 +121,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.tree = openat(root, "tree", O_RDONLY | O_DIRECTORY | O_CLOEXEC),
 		.lower = size % 2 ? openat(root, "lower", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1,
 		.spool = memfd_create("spool", MFD_CLOEXEC),
-		.limits = { 1 << 20, 200 },
+		.limits = { .bytes = 1 << 20, .files = 200 },
 	};
 	must_hold(request.from >= 0 && request.tree >= 0 && request.spool >= 0);
 	write_stream(request.from, data, size);
-	must_hold(tar_reader_open(&reader, request.from, 8 << 20, &err) == 0);
+	must_hold(tar_reader_open(&reader, request.from, 8 << 20, 0, &err) == 0);
 	if (unpack(reader, &request, &err) < 0)
 		must_hold(err.code == ERROR_LAYER || err.code == ERROR_INTERNAL);
 	tar_reader_close(reader);

@@ -63,7 +63,7 @@ static inline void fresh(const char *lower)
 		.tree = open("tree", O_RDONLY | O_DIRECTORY | O_CLOEXEC),
 		.lower = -1,
 		.spool = open("spool", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600),
-		.limits = { 1 << 20, 4000 },
+		.limits = { .bytes = 1 << 20, .files = 4000 },
 	};
 	fd_auto fd = open("victim", O_RDONLY | O_DIRECTORY);
 	tree_text_make(fd, "f hello=hello");

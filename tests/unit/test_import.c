@@ -2,6 +2,7 @@
 /* links: agent/layer/import.c agent/layer/tar_reader.c agent/layer/tree.c agent/layer/tree_attributes.c agent/layer/tree_times.c */
 /* links: agent/layer/tree_walk.c agent/layer/tree_whiteout.c agent/layer/sandbox.c agent/layer/digest.c agent/sys/libraries.c */
 /* links: agent/sys/mounts.c agent/sys/paths.c agent/base/undo.c tests/unit/tar.c */
+/* links: agent/layer/unpack.c */
 /*
  * Which tree comes of which layer: OCI's image-spec, layer.md, and what moby's and containerd's tests expect
  * (pkg/archive/tar_test.go of containerd, go-archive's), by name where a row is theirs.  What overlayfs makes of a tree is looked

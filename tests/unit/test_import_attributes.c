@@ -2,6 +2,7 @@
 /* links: agent/layer/import.c agent/layer/tar_reader.c agent/layer/tree.c agent/layer/tree_attributes.c agent/layer/tree_times.c */
 /* links: agent/layer/tree_walk.c agent/layer/tree_whiteout.c agent/layer/sandbox.c agent/layer/digest.c agent/sys/libraries.c */
 /* links: agent/sys/mounts.c agent/sys/paths.c agent/base/undo.c tests/unit/tar.c */
+/* links: agent/layer/unpack.c */
 /* Owners, modes, times, extended attributes, devices and limits of what import_layer makes. */
 #include "unit/import.h"
 
@@ -376,23 +377,23 @@ static void limits(void **state)
 {
 	(void)state;
 	fresh(NULL);
-	request.limits = (struct import_limits){ 10, 5 };
+	request.limits = (struct import_limits){ .bytes = 10, .files = 5 };
 	assert_worked(import_text("f a=12345;f b=67890;f d/c"), &err);
 	assert_int_equal(result.files, 4); /* three entries, and d */
 	fresh(NULL);
-	request.limits = (struct import_limits){ 10, 5 };
+	request.limits = (struct import_limits){ .bytes = 10, .files = 5 };
 	assert_failed(import_text("f a=12345;f b=678901"), &err, ERROR_LAYER, "");
 	assert_non_null(strstr(err.message, "10 bytes"));
 	fresh(NULL);
-	request.limits = (struct import_limits){ 10, 5 };
+	request.limits = (struct import_limits){ .bytes = 10, .files = 5 };
 	assert_failed(import_text("f 1/2/3/4/5/f=1"), &err, ERROR_LAYER, "");
 	assert_non_null(strstr(err.message, "5 files"));
 	/* What is written and replaced counts all the same: the disk had to take it. */
 	fresh(NULL);
-	request.limits = (struct import_limits){ 10, 5 };
+	request.limits = (struct import_limits){ .bytes = 10, .files = 5 };
 	assert_failed(import_text("f a=123456;f a=123456"), &err, ERROR_LAYER, "");
 	fresh(NULL);
-	request.limits = (struct import_limits){ UINT64_MAX, UINT64_MAX };
+	request.limits = (struct import_limits){ .bytes = UINT64_MAX, .files = UINT64_MAX };
 	assert_worked(import_text("f a=1"), &err);
 }
 

@@ -2,6 +2,7 @@
 /* links: agent/layer/import.c agent/layer/tar_reader.c agent/layer/tree.c agent/layer/tree_attributes.c agent/layer/tree_times.c */
 /* links: agent/layer/tree_walk.c agent/layer/tree_whiteout.c agent/layer/sandbox.c agent/layer/digest.c agent/sys/libraries.c */
 /* links: agent/sys/mounts.c agent/sys/paths.c agent/base/undo.c tests/unit/tar.c -lz -lzstd -Wl,--wrap=tree_add */
+/* links: agent/layer/unpack.c */
 /* The stream that import_layer reads: how it is packed and summed up, where it is damaged; and the child that takes it apart. */
 #include "unit/import.h"
 
@@ -10,10 +11,9 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <zlib.h>
-#include <zstd.h>
 
 #include "layer/tree.h"
+#include "unit/pack.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define SANITIZED true
@@ -22,41 +22,6 @@
 #else
 #define SANITIZED false
 #endif
-
-static void make_gzip(struct tar *out, const void *bytes, size_t size)
-{
-	size_t room = compressBound(size) + 64;
-	unsigned char *packed = malloc(room);
-	z_stream z = { .next_in = (unsigned char *)(uintptr_t)bytes,
-		       .avail_in = (unsigned)size,
-		       .next_out = packed,
-		       .avail_out = (unsigned)room };
-
-	assert_int_equal(deflateInit2(&z, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
-	assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
-	tar_append(out, packed, z.total_out);
-	deflateEnd(&z);
-	free(packed);
-}
-
-static void make_zstd(struct tar *out, const void *bytes, size_t size, int window)
-{
-	size_t room = ZSTD_compressBound(size);
-	char *packed = malloc(room);
-	ZSTD_CCtx *context = ZSTD_createCCtx();
-	ZSTD_outBuffer to = { packed, room, 0 };
-	ZSTD_inBuffer from = { bytes, size, 0 };
-
-	/* Without the content's size the window is what was asked for, however small the content. */
-	ZSTD_CCtx_setParameter(context, ZSTD_c_contentSizeFlag, 0);
-	if (window)
-		ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, window);
-	assert_int_equal(ZSTD_compressStream2(context, &to, &from, ZSTD_e_flush), 0);
-	assert_int_equal(ZSTD_compressStream2(context, &to, &from, ZSTD_e_end), 0);
-	tar_append(out, packed, to.pos);
-	ZSTD_freeCCtx(context);
-	free(packed);
-}
 
 static struct tar a_tar(void)
 {
@@ -81,7 +46,7 @@ static void sum_up(const void *bytes, size_t size, uint8_t sum[DIGEST_SIZE])
 }
 
 /* How a stream is made of a tar; all come to the same tree. */
-enum packing { PLAIN, GZIP, GZIP_TWO, GZIP_TAIL, ZSTD, ZSTD_TWO, ZSTD_SKIPPABLE, ZSTD_8M };
+enum packing { PLAIN, GZIP, GZIP_TWO, ZSTD, ZSTD_TWO, ZSTD_SKIPPABLE, ZSTD_8M };
 
 static struct tar pack(const struct tar *tar, enum packing packing)
 {
@@ -94,27 +59,24 @@ static struct tar pack(const struct tar *tar, enum packing packing)
 		tar_append(&out, tar->bytes, tar->size);
 		break;
 	case GZIP:
-	case GZIP_TAIL:
-		make_gzip(&out, tar->bytes, tar->size);
-		if (packing == GZIP_TAIL)
-			tar_append(&out, "no gzip at all, at some length", 30);
+		pack_gzip(&out, tar->bytes, tar->size);
 		break;
 	case GZIP_TWO:
-		make_gzip(&out, tar->bytes, half);
-		make_gzip(&out, tar->bytes + half, tar->size - half);
+		pack_gzip(&out, tar->bytes, half);
+		pack_gzip(&out, tar->bytes + half, tar->size - half);
 		break;
 	case ZSTD:
-		make_zstd(&out, tar->bytes, tar->size, 0);
+		pack_zstd(&out, tar->bytes, tar->size, 0);
 		break;
 	case ZSTD_8M:
-		make_zstd(&out, tar->bytes, tar->size, 23);
+		pack_zstd(&out, tar->bytes, tar->size, 23);
 		break;
 	case ZSTD_TWO:
 	case ZSTD_SKIPPABLE:
-		make_zstd(&out, tar->bytes, half, 0);
+		pack_zstd(&out, tar->bytes, half, 0);
 		if (packing == ZSTD_SKIPPABLE)
 			tar_append(&out, skippable, sizeof(skippable));
-		make_zstd(&out, tar->bytes + half, tar->size - half, 0);
+		pack_zstd(&out, tar->bytes + half, tar->size - half, 0);
 		if (packing == ZSTD_SKIPPABLE)
 			tar_append(&out, skippable, sizeof(skippable));
 	}
@@ -197,7 +159,7 @@ static void nothing(void **state)
 	request.digest = request.diff_id = empty;
 	assert_worked(import_bytes("", 0), &err);
 	assert_tree("nothing", "tree", "");
-	make_gzip(&packed, "", 0);
+	pack_gzip(&packed, "", 0);
 	fresh(NULL);
 	request.diff_id = empty;
 	assert_worked(import_bytes(packed.bytes, packed.size), &err);
@@ -213,7 +175,7 @@ static void cut_streams(void **state)
 		struct tar stream = pack(&tar, packing);
 		const size_t lengths[] = { 1, 100, 511, 513, 1000, stream.size / 2, 300000, 301000 };
 
-		for (size_t i = 0; i < array_count(lengths) && packing != GZIP_TWO && packing != GZIP_TAIL; i++) {
+		for (size_t i = 0; i < array_count(lengths) && packing != GZIP_TWO; i++) {
 			if (lengths[i] >= stream.size - 2000 + (packing == PLAIN ? 0 : 1900))
 				continue;
 			fresh(NULL);
@@ -236,8 +198,8 @@ static void what_is_no_tar(void **state)
 	assert_failed(import_bytes(xz, sizeof(xz)), &err, ERROR_LAYER, "");
 	fresh(NULL);
 	assert_failed(import_bytes("hello", 5), &err, ERROR_LAYER, "");
-	make_gzip(&once, tar.bytes, tar.size);
-	make_zstd(&twice, once.bytes, once.size, 0);
+	pack_gzip(&once, tar.bytes, tar.size);
+	pack_zstd(&twice, once.bytes, once.size, 0);
 	fresh(NULL);
 	assert_failed(import_bytes(twice.bytes, twice.size), &err, ERROR_LAYER, "");
 	assert_non_null(strstr(err.message, "more than once"));
@@ -258,7 +220,7 @@ static void a_window_that_is_too_large(void **state)
 	struct tar tar = a_tar(), packed = { 0 };
 
 	(void)state;
-	make_zstd(&packed, tar.bytes, tar.size, 24);
+	pack_zstd(&packed, tar.bytes, tar.size, 24);
 	fresh(NULL);
 	assert_failed(import_bytes(packed.bytes, packed.size), &err, ERROR_LAYER, "");
 	assert_non_null(strstr(err.message, "memory"));
@@ -277,11 +239,18 @@ static void a_bomb(void **state)
 	tar_end(&tar);
 	for (int i = 0; i < 70; i++)
 		tar_append(&tar, zeros, sizeof(zeros));
-	make_gzip(&packed, tar.bytes, tar.size);
+	pack_gzip(&packed, tar.bytes, tar.size);
 	fresh(NULL);
-	request.limits = (struct import_limits){ 10, 10 };
+	request.limits = (struct import_limits){ .bytes = 10, .files = 10 };
 	assert_failed(import_bytes(packed.bytes, packed.size), &err, ERROR_LAYER, "");
 	assert_non_null(strstr(err.message, "limits"));
+	fresh(NULL);
+	request.limits.bytes = 100 << 20;
+	assert_worked(import_bytes(packed.bytes, packed.size), &err);
+	fresh(NULL);
+	request.limits = (struct import_limits){ .bytes = 100 << 20, .files = 10, .ratio = 900 };
+	assert_failed(import_bytes(packed.bytes, packed.size), &err, ERROR_LAYER, "");
+	assert_non_null(strstr(err.message, "900 times"));
 	tar_free(&tar);
 	tar_free(&packed);
 }

@@ -33,6 +33,13 @@ def pax(name, **headers):
     return made
 
 
+def turned(archive, at):
+    """With one bit of a byte turned over."""
+    changed = bytearray(archive)
+    changed[at] ^= 1
+    return bytes(changed)
+
+
 # What is refused: the archive, and a word of the message.
 REFUSED = {
     "../victim/dotdot": (tar(info("../victim/dotdot")), ".."),
@@ -53,6 +60,9 @@ REFUSED = {
     "no archive": (os.urandom(100000), "damaged"),
     "half an archive": (tar(("f", "x" * 100000))[:50000], ""),
     "damaged gzip": (gzip.compress(os.urandom(100000))[:-50000], ""),
+    "gzip with a wrong sum": (turned(gzip.compress(tar(("f", "x"))), -8), "data check"),
+    "gzip with a wrong length": (turned(gzip.compress(tar(("f", "x"))), -4), "length check"),
+    "gzip with a tail": (gzip.compress(tar(("f", "x"))) + bytes(512), "follows"),
     "bzip2": (b"BZh91AY&SY" + os.urandom(1000), "damaged"),
 }
 
@@ -88,7 +98,7 @@ def test_links_that_lead_out_stay_in(store):
 
 
 def test_what_grows(machine, store):
-    """A bomb, many files, a sparse file of a tebibyte: limits of bytes and of files, said beforehand."""
+    """A bomb, many files, a sparse file of a tebibyte: limits of bytes, of files and of their ratio, said beforehand."""
     bomb = io.BytesIO()
     with gzip.open(bomb, "wb", compresslevel=1) as packed, tarfile.open(fileobj=packed, mode="w|") as archive:
         head = info("zeros")
@@ -96,7 +106,7 @@ def test_what_grows(machine, store):
         with open("/dev/zero", "rb") as zeros:
             archive.addfile(head, zeros)
     many = tar(*[info(f"f{n}") for n in range(3000)])
-    for params, archive, word in (({"max_bytes": 100 << 20}, bomb.getvalue(), "bytes"), ({"max_files": 2000}, many, "2000")):
+    for params, archive, word in (({"max_bytes": 100 << 20}, bomb.getvalue(), "bytes"), ({"max_ratio": 100}, bomb.getvalue(), "100 times"), ({"max_files": 2000}, many, "2000")):
         with pytest.raises(Refused) as refused:
             store.bring("hostile", archive, parent="base", **params)
         assert refused.value.name == "bad-layer" and word in refused.value.message, refused.value
