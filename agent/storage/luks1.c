@@ -193,7 +193,7 @@ static int open_slot(struct libraries *lib, int file, const struct luks_key *key
 int luks1_unlock(int file, const struct luks_key *key, struct luks1_header *header, struct secret *volume_key, struct error *err)
 {
 	auto_free uint8_t *front = malloc(LUKS1_FRONT);
-	struct libraries lib = { 0 };
+	struct libraries lib;
 	size_t have = 0;
 	ssize_t got = 1;
 
@@ -205,8 +205,9 @@ int luks1_unlock(int file, const struct luks_key *key, struct luks1_header *head
 		return error_set(err, got < 0 ? ERROR_DEVICE : ERROR_HEADER, got < 0 ? errno : EBADMSG,
 				 "the image ends in its header");
 	int result = luks1_read(front, header, err);
-	if (result == 0)
-		result = libraries_open(&lib, LIBRARY_cryptsetup, err);
+	if (result < 0)
+		return result;
+	result = libraries_open(&lib, LIBRARY_cryptsetup, err);
 	if (result < 0)
 		return result;
 	fd_auto copy = make_file(header, front, err);

@@ -12,7 +12,7 @@
 /* links: agent/rpc/encrypted.c agent/rpc/volumes.c agent/rpc/layers.c agent/rpc/layer_images.c */
 /* links: tests/fake/layers.c agent/layer/digest.c */
 /* links: agent/storage/integrity_layout.c agent/storage/scratch_plan.c */
-/* links: agent/sys/labels.c agent/rpc/layer_images.c agent/base/ram_size.c */
+/* links: agent/sys/labels.c agent/rpc/layer_images.c agent/rpc/layer_archives.c agent/base/ram_size.c */
 /* fuzz: -max_len=8192 */
 /*
  * One line of the control port through every front-end step, with services that do nothing: each line gets exactly one answer,
