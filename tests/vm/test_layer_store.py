@@ -360,14 +360,14 @@ IN_USER_NAMESPACE = config(
 LIST = "stat -c '%n %u:%g %a' / /bin/busybox /mine /odd /far"
 
 
-@pytest.mark.parametrize("kind", ["plain", "encrypted"])
+@pytest.mark.parametrize("kind", ["plain", "encrypted", "sealed"])
 def test_layers_shown_with_other_owners(machine, store, sh, kind):
     """A container with a user namespace of its own finds its root's files, and another layer of the same store stays as it is."""
     store.bring("tools", BUSYBOX.read_bytes())
-    key = {"key": RAW, "image": {"size": "1m"}} if kind == "encrypted" else {}
+    how = {"plain": {}, "encrypted": {"key": RAW, "image": {"size": "1m"}}, "sealed": {"seal": True}}[kind]
     files = [info("mine", mode=0o4755), info("odd", uid=1000, gid=50, mode=0o666), info("far", uid=70000, gid=70000)]
-    store.bring("files", tar(*files), parent="tools", **key)
-    if key:
+    store.bring("files", tar(*files), parent="tools", **how)
+    if kind == "encrypted":
         machine.call("layer.unlock", id="files", key=RAW)
     store.create("own", parent="files", writable=True)
     assert machine.call("layer.get", id="own", uids=SHIFT, gids=SHIFT)["gets"] == 1
