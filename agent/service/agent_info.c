@@ -40,6 +40,8 @@ const char *const agent_info_features[] = {
 	"events",
 	"layer",
 	"layer.seal",
+	"layer.key",
+	"layer.owners",
 #ifdef COFFER_FAULTS
 	"test.fault",
 #endif

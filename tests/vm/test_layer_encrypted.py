@@ -181,6 +181,7 @@ REFUSED = [
 
 
 def test_what_is_refused(machine, store):  # noqa: F811
+    assert {"layer.key", "layer.owners"} <= set(machine.call("agent.info")["features"])
     wrong = []
     for params, field in REFUSED:
         with pytest.raises(Refused) as raised:
