@@ -28,7 +28,7 @@ PARTS = os.environ.get("PARTS", "memory rates").split()
 FILES = int(os.environ.get("FILES", "5000"))
 PACKINGS = ("tar", "tar.gz", "tar.zst")
 UNPACK = {"tar": "tar -xf", "tar.gz": "tar -xzf", "tar.zst": "tar --zstd -xf"}
-ROOT = config(capabilities=["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_MKNOD", "CAP_SETFCAP"], cgroups=None)
+ROOT = config(capabilities=["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_MKNOD", "CAP_SETFCAP"], cgroups={"devices": [{"type": 97, "major": -1, "minor": -1, "permissions": "rwm", "allow": True}]})
 
 
 class Noise:
@@ -110,7 +110,7 @@ class Bench:
     def bring(self, id, archive):
         began = time.monotonic()
         with self.vm.connect(timeout=900) as own:
-            own.call("layer.import", id=id, store="store", volume="archives", path=f"/archives/{archive}")
+            own.call("layer.import", id=id, store="store", volume="archives", path=f"/archives/{archive}", devices=True)
         return (time.monotonic() - began) * 1000
 
     def tool(self, script):
