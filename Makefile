@@ -108,6 +108,7 @@ help:
 ##: make bench           the benchmarks of docs/BENCHMARKS.md
 ##: make bench-volumes    a hundred layers attached one by one, and at once
 ##: make bench-launch    what a container's launch costs, beside crun and runc, in one VM
+##: make bench-layers    import and export of layers beside tar and umoci, and the memory they take, in one VM
 ##: make bench-scratch   what a scratch costs beside cryptsetup and mke2fs, by cipher, and with xfs, in one VM
 ##: make size            size of the initramfs and idle memory of the agent
 ##: make images          the root file systems that the tests and the demo boot
@@ -308,7 +309,7 @@ $(BUILD)/images/%.tar: tests/images.sh | $(BUILD)/.packages
 	$(Q)BUILD=$(BUILD) tests/images.sh $* $@
 
 # Sub-makes, so that a failed tier does not keep the next from being counted, and so that what set-up installs is seen.
-.PHONY: check demo bench bench-launch bench-scratch bench-volumes size
+.PHONY: check demo bench bench-launch bench-layers bench-scratch bench-volumes size
 check: setup
 	$(Q)$(MAKE) kernel-6.12 || echo "check: without a newer kernel its tests are skipped"
 	$(Q)$(TIER) check --make $(firstword $(MAKE)) $(PASS_ON)
@@ -324,6 +325,9 @@ bench-volumes: setup
 bench-launch: setup
 	$(Q)$(MAKE) all $(BUILD)/bench/launch $(BUILD)/images/busybox.tar $(BUILD)/images/debian-runtimes.tar
 	$(Q)BUILD=$(BUILD) $(PYTHON) tests/bench/launch.py
+bench-layers: setup
+	$(Q)$(MAKE) all $(BUILD)/images/debian-layers.tar $(BUILD)/images/debian-python3.tar vsock-bridge
+	$(Q)BUILD=$(BUILD) PYTHONPATH=tests/vm $(PYTHON) tests/bench/layer_rates.py
 bench-scratch: setup
 	$(Q)$(MAKE) all $(BUILD)/images/debian-storage.tar vsock-bridge
 	$(Q)BUILD=$(BUILD) PYTHONPATH=tests/vm $(PYTHON) tests/bench/scratch.py

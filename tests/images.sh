@@ -5,6 +5,7 @@
 #
 #   busybox          one static program and its names: what most VM tests run
 #   debian-python3   Debian's minimal system with python3: what the demo runs
+#   debian-layers    Debian's minimal system with tar, gzip, zstd, umoci and python3: what the layer benchmark compares with
 #   debian-runtimes  Debian's minimal system with crun and runc, and the agent's libraries: what the launch benchmark runs in
 #   debian-storage   Debian's minimal system with cryptsetup, xfsprogs and python3: what the scratch benchmark compares with
 #
@@ -75,6 +76,7 @@ debian() { # PACKAGE,...
 case $name in
 busybox) busybox ;;
 debian-python3) debian python3 ;;
+debian-layers) debian tar,gzip,zstd,umoci,python3 ;;
 debian-runtimes) debian crun,runc,libjson-c5,libcryptsetup12,libdevmapper1.02.1,libblkid1,libkmod2,libext2fs2,libseccomp2 ;;
 debian-storage) debian cryptsetup-bin,e2fsprogs,xfsprogs,util-linux,python3 ;;
 *)
