@@ -143,7 +143,11 @@ class Store:
             pieces = []
             with self.stream(own, number, id) as stream:
                 while True:
-                    channel, kind, data = stream.frame()
+                    try:
+                        channel, kind, data = stream.frame()
+                    except EOFError:
+                        own.answer(number)  # raises: it says why the stream ends
+                        raise
                     assert channel == STDOUT
                     if kind == EOF:
                         break

@@ -43,8 +43,7 @@ def test_sealed_layers(machine, sh, tmp_path):  # noqa: F811
     store.bring("base", BUSYBOX.read_bytes(), seal=True)
     top = tar(("d/file", "sealed"), info("bin/.wh.vi"), ("zeros", bytes(1 << 20)))
     store.bring("top", top, parent="base", seal=True)
-    store.bring("plain", top, parent="base")
-    assert store.export("top") == store.export("plain") and store.changes("top") == store.changes("plain")
+    assert machine.call("layer.diff_size", id="top") == {"id": "top", "size": 6 + (1 << 20)}
     store.create("own", parent="top", writable=True)
     machine.call("layer.get", id="own")
     assert sh("own", "cat /d/file; test ! -e /bin/vi; tr -d '\\0' </zeros | wc -c; echo x >>/d/file") == "sealed0\n"
