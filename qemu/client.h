@@ -54,7 +54,7 @@ must_check int client_receive(struct client *client, int64_t *id, json_object **
 /* Members of an answer; the default when it is not there or of another type. */
 const char *client_string(json_object *json, const char *key);
 int64_t client_number(json_object *json, const char *key, int64_t missing);
-bool client_bool(json_object *json, const char *key); /* false by default */
+bool client_bool(json_object *json, const char *key);          /* false by default */
 json_object *client_array(json_object *json, const char *key); /* NULL when missing */
 
 #endif
