@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/frame.h"
+#include "sys/vsock.h"
 
 #define PIECE (64u * 1024u - COFFER_FRAME_HEADER)
 
@@ -25,7 +26,7 @@ static int wait_until(int fd, short events)
 static int put(int fd, const char *bytes, size_t size)
 {
 	while (size > 0) {
-		ssize_t done = write(fd, bytes, size);
+		ssize_t done = write(fd, bytes, size < VSOCK_SEND_MAX ? size : VSOCK_SEND_MAX);
 
 		if (done >= 0) {
 			bytes += done;

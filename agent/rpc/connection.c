@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "rpc/server.h"
+#include "sys/vsock.h"
 
 #define READ_SIZE (64u * 1024u)
 
@@ -29,8 +30,8 @@ static void update(struct rpc_connection *connection)
 static void flush(struct rpc_connection *connection)
 {
 	while (!connection->dead && buf_length(&connection->out) > 0) {
-		ssize_t sent = send(connection->watch.fd, buf_bytes(&connection->out), buf_length(&connection->out),
-				    MSG_NOSIGNAL | MSG_DONTWAIT);
+		size_t length = buf_length(&connection->out) < VSOCK_SEND_MAX ? buf_length(&connection->out) : VSOCK_SEND_MAX;
+		ssize_t sent = send(connection->watch.fd, buf_bytes(&connection->out), length, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (sent >= 0)
 			buf_consume(&connection->out, (size_t)sent);
