@@ -194,7 +194,8 @@ class Bench:
             return statistics.median(self.values[name] or [float("nan")])
 
         def ratio(name, other):
-            return statistics.median(mine / its for mine, its in zip(self.values[name], self.values[other]))
+            pairs = list(zip(self.values[name], self.values[other]))
+            return statistics.median(mine / its for mine, its in pairs) if pairs else float("nan")
 
         print("\n| import | MB | coffer, MB/s | tar, MB/s | time, of tar's | umoci, MB/s | time, of umoci's |\n| --- | --- | --- | --- | --- | --- | --- |")
         for archive in (f"{layer}.{packing}" for layer in LAYERS for packing in PACKINGS):

@@ -99,6 +99,7 @@ def test_labels_that_are_refused(machine, store):  # noqa: F811
     machine.call("layer.get", id="tools")
     assert refused(machine.call, "rootfs.create", id="root", layer="tools", label=FILE).field == "label"
     machine.call("rootfs.create", id="root", layer="tools")
+    machine.call("volume.create", id="v", type="tmpfs", size=1 << 20)
     bind = {"source": "/run/coffer/volume/v", "destination": "/data", "device": "bind", "flags": 4096}
     rows = [
         ({"process_label": "nonsense"}, "config.process_label"),
@@ -109,6 +110,7 @@ def test_labels_that_are_refused(machine, store):  # noqa: F811
     for change, field in rows:
         error = refused(machine.call, "container.create", id="c", rootfs="root", config=config(**change), process={"args": ["true"]})
         assert (error.name, error.field) == ("invalid-params", field), change
+    machine.call("volume.detach", id="v")
     machine.call("rootfs.remove", id="root")
     machine.call("layer.put", id="tools")
 
