@@ -96,9 +96,9 @@ def test_written_to(machine, store, sh):  # noqa: F811
 
 def test_an_image_holds_what_its_size_says(machine, store):  # noqa: F811
     """Both in a few large files and in many small ones."""
-    large = tar(*[(f"large-{i}", bytes([i]) * 8_000_000) for i in range(3)])
-    small = tar(*[(f"d{i % 40}/small-{i}", bytes([i % 251]) * 9000) for i in range(2500)])
-    for id, archive, size in (("large", large, "24m"), ("small", small, f"{2500 * 9000} b")):
+    large = tar(*[(f"large-{i}", bytes([i]) * 8_000_000) for i in range(2)])
+    small = tar(*[(f"d{i % 40}/small-{i}", bytes([i % 251]) * 9000) for i in range(1500)])
+    for id, archive, size in (("large", large, "16m"), ("small", small, f"{1500 * 9000} b")):
         store.bring(id, archive, key=RAW, image={"size": size})
         unlock(machine, id)
         assert len(members(store.export(id))) == len(members(archive)) + 1 + (40 if id == "small" else 0)
@@ -378,7 +378,6 @@ def test_killed_at_every_record(runtime, tmp_path):
     archive = tar(*[(f"d/{n}", "x" * 5000) for n in range(50)])
     plan = {"key": RAW, "image": {"size": "1m"}}
     # The directories, finished and new; two mappings; where it is mounted, the mount; the result.
-    killed_at_every_record(faulty, 7, lambda: place.create("l", **plan), lambda: faulty.call("layer.remove", id="l"))
     killed_at_every_record(faulty, 7, lambda: place.bring("l", archive, **plan), lambda: faulty.call("layer.remove", id="l"))
     place.create("l", **plan)
     killed_at_every_record(faulty, 5, lambda: unlock(faulty, "l"), lambda: faulty.call("layer.lock", id="l"))
