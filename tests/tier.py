@@ -33,7 +33,7 @@ TIERS = [
     ("unit", "test-unit", 600),
     ("ns", "test-ns", 300),
     ("fuzz", "fuzz", 600),
-    ("vm", "test-vm", 2400),
+    ("vm", "test-vm", 3000),
 ]
 UNIT_SECONDS = 120
 
