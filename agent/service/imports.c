@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/text.h"
@@ -15,7 +14,6 @@
 #include "service/storage.h"
 #include "service/transfers.h"
 #include "service/views.h"
-#include "sys/paths.h"
 
 struct importing {
 	struct agent *agent;
@@ -28,28 +26,6 @@ struct importing {
 };
 
 /* ---- the worker ---- */
-
-static int open_file(const struct importing *importing, struct error *err)
-{
-	char base[128];
-	struct stat status;
-
-	if (text_format(base, sizeof(base), VOLUME_DIRECTORY "/%s", importing->volume->id) < 0)
-		return error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "volume %s", importing->volume->id);
-	fd_auto root = open(base, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (root < 0)
-		return error_set(err, ERROR_MOUNT, errno, "open %s", base);
-	/* Not before it is known to be a file: opening a pipe would wait. */
-	fd_auto file = paths_open(root, importing->request->path, O_RDONLY | O_NONBLOCK, err);
-	if (file < 0) {
-		error_field(err, "path", "%s of the volume %s cannot be opened: %s", importing->request->path,
-			    importing->volume->id, strerror(-file));
-		return file;
-	}
-	if (fstat(file, &status) < 0 || !S_ISREG(status.st_mode))
-		return error_field(err, "path", "is no file");
-	return take_fd(&file);
-}
 
 static int unpack(const struct importing *importing, int from, const struct view *view, struct worker *worker,
 		  struct import_result *result, struct error *err)
@@ -112,7 +88,7 @@ static int unpack_any(const struct importing *importing, const struct view *view
 {
 	if (!importing->volume)
 		return unpack_stream(importing, view, worker, result, err);
-	fd_auto file = open_file(importing, err);
+	fd_auto file = storage_open_file(importing->volume->id, importing->request->path, "path", err);
 	if (file < 0)
 		return error_step(err, "open the archive");
 	return unpack(importing, file, view, worker, result, err);

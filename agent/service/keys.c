@@ -2,15 +2,12 @@
 #include "service/keys.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "service/storage.h"
-#include "sys/paths.h"
 
 _Static_assert(LUKS_KEY_MAX == COFFER_PASSPHRASE_MAX, "what may be said fits");
 _Static_assert(KEYS_RAW_MOST <= LUKS_KEY_MAX, "a raw key fits");
@@ -95,31 +92,10 @@ static int take_passphrase(const char *text, struct luks_key *key, struct error 
 	return result;
 }
 
-/* Not before it is known to be a file: opening a pipe would wait. */
-static int open_file(const struct key_file *file, struct error *err)
-{
-	char base[128];
-	struct stat status;
-
-	if (text_format(base, sizeof(base), VOLUME_DIRECTORY "/%s", file->volume) < 0)
-		return error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "volume %s", file->volume);
-	fd_auto root = open(base, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (root < 0)
-		return error_set(err, ERROR_MOUNT, errno, "open %s", base);
-	fd_auto fd = paths_open(root, file->path, O_RDONLY | O_NONBLOCK, err);
-	if (fd < 0) {
-		error_field(err, "file.path", "%s of the volume %s cannot be opened: %s", file->path, file->volume, strerror(-fd));
-		return fd;
-	}
-	if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode))
-		return error_field(err, "file.path", "is no file");
-	return take_fd(&fd);
-}
-
 static int take_file(const struct key_file *file, size_t raw_least, struct luks_key *key, struct error *err)
 {
 	size_t most = file->passphrase ? LUKS_KEY_MAX + 1 : KEYS_RAW_MOST, least = file->passphrase ? 1 : raw_least;
-	fd_auto fd = open_file(file, err);
+	fd_auto fd = storage_open_file(file->volume, file->path, "file.path", err);
 	int result = fd < 0 ? fd : secret_new(&key->secret, most + 1, err);
 	size_t size = 0;
 	ssize_t got = 1;

@@ -108,6 +108,27 @@ void storage_attach_volume(struct agent *agent, struct volume_attach *request, s
 		operation_create(agent, &start);
 }
 
+/* Not before it is known to be a file: opening a pipe would wait. */
+int storage_open_file(const char *volume, const char *path, const char *field, struct error *err)
+{
+	char base[128];
+	struct stat status;
+
+	if (text_format(base, sizeof(base), VOLUME_DIRECTORY "/%s", volume) < 0)
+		return error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "volume %s", volume);
+	fd_auto root = open(base, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (root < 0)
+		return error_set(err, ERROR_MOUNT, errno, "open %s", base);
+	fd_auto file = paths_open(root, path, O_RDONLY | O_NONBLOCK, err);
+	if (file < 0) {
+		error_field(err, field, "%s of the volume %s cannot be opened: %s", path, volume, strerror(-file));
+		return file;
+	}
+	if (fstat(file, &status) < 0 || !S_ISREG(status.st_mode))
+		return error_field(err, field, "is no file");
+	return take_fd(&file);
+}
+
 /* ---- scratch disks ---- */
 
 static int scratch_work(struct worker *worker, void *context, void *result, struct error *err)

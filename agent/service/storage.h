@@ -69,6 +69,12 @@ struct rootfs_result {
 must_check int storage_get_scratch(struct agent *agent, const char *id, const char *field, struct object **scratch,
 				   struct error *err);
 
+/*
+ * In a worker: a file of a volume that something holds, for reading, a descriptor of the caller's.  `path` is resolved inside the
+ * volume.  ERROR_PARAMS naming the field when it cannot be opened or is no file; ERROR_MOUNT.
+ */
+must_check int storage_open_file(const char *volume, const char *path, const char *field, struct error *err);
+
 void storage_attach_volume(struct agent *agent, struct volume_attach *request, struct completion completion);
 void storage_create_scratch(struct agent *agent, struct scratch_create *request, struct completion completion);
 void storage_create_rootfs(struct agent *agent, struct rootfs_create *request, struct completion completion);
