@@ -33,19 +33,6 @@ static int make_names(const char *id, struct names *names, struct error *err)
 	return 0;
 }
 
-static int find_disk(const struct blockdev_name *name, unsigned timeout_ms, struct worker *worker, struct blockdev *disk,
-		     struct error *err)
-{
-	int result = blockdev_open(name, true, timeout_ms, disk, err);
-
-	if (result < 0)
-		return error_step(err, "find the device");
-	steps_watch(&worker->steps, disk->number);
-	steps_done(&worker->steps, "find the device");
-	result = job_claim(worker, disk->number, err);
-	return result < 0 ? error_step(err, "claim the device") : 0;
-}
-
 /* ---- creating and opening ---- */
 
 static int make_work(struct worker *worker, const struct encrypted_request *request, bool create, struct encrypted_result *answer,
@@ -63,7 +50,7 @@ static int make_work(struct worker *worker, const struct encrypted_request *requ
 	if (result == 0)
 		result = paths_mkdirs(VOLUME_DIRECTORY, 0700, err);
 	if (result == 0)
-		result = find_disk(&request->device, request->timeout_ms, worker, &disk, err);
+		result = storage_find_disk(worker, &request->device, request->timeout_ms, &disk, err);
 	if (result < 0)
 		return result;
 	const struct encrypted_place place = { .name = names.mapping,
@@ -264,7 +251,7 @@ static int change_work(struct worker *worker, void *context, void *result, struc
 	if (object)
 		outcome = open_again(object, &disk, err);
 	else
-		outcome = find_disk(&request->device, request->timeout_ms, worker, &disk, err);
+		outcome = storage_find_disk(worker, &request->device, request->timeout_ms, &disk, err);
 	if (outcome < 0)
 		return error_step(err, "find the device");
 	outcome = encrypted_change_key(disk.fd, &key, &new_key, object ? ((const struct encrypted_object *)object)->identity : NULL,

@@ -12,6 +12,7 @@
 #include "base/ram_size.h"
 #include "base/text.h"
 #include "layer/image.h"
+#include "service/storage.h"
 #include "storage/encrypted.h"
 #include "storage/old_layer.h"
 #include "sys/loopdev.h"
@@ -55,17 +56,6 @@ static int make_names(const char *id, struct names *names, struct error *err)
 	    text_format(names->tree, sizeof(names->tree), "%s/" IMAGE_TREE, names->target) < 0)
 		return error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "layer %s", id);
 	return paths_mkdirs(IMAGES_DIRECTORY, 0700, err);
-}
-
-static int find_disk(struct worker *worker, const struct blockdev_name *name, unsigned timeout_ms, struct blockdev *disk,
-		     struct error *err)
-{
-	int result = blockdev_open(name, true, timeout_ms, disk, err);
-
-	if (result < 0)
-		return error_step(err, "find the device");
-	result = job_claim(worker, disk->number, err);
-	return result < 0 ? error_step(err, "claim the device") : 0;
 }
 
 static int make_file(const struct layer_object *layer, const char *content, struct blockdev *disk, int *guard, struct error *err)
@@ -123,7 +113,7 @@ int images_make(struct worker *worker, const struct layer_object *layer, const s
 		return error_step(err, "get the key");
 	result = make_names(layer->object.id, &names, err);
 	if (result == 0)
-		result = plan->has_device ? find_disk(worker, &plan->device, plan->timeout_ms, &disk, err)
+		result = plan->has_device ? storage_find_disk(worker, &plan->device, plan->timeout_ms, &disk, err)
 					  : make_file(layer, plan->size, &disk, &guard, err);
 	if (result < 0)
 		return result;
@@ -164,7 +154,7 @@ static int open_image(struct worker *worker, const struct image_unlock *request,
 	char path[STORE_PATH_MAX + 64];
 
 	if (layer->facts.place == STORE_DISK)
-		return find_disk(worker, &request->device, request->timeout_ms, disk, err);
+		return storage_find_disk(worker, &request->device, request->timeout_ms, disk, err);
 	int result = store_member(&layer->store->store, layer->facts.number, true, IMAGE_FILE, path, err);
 	if (result == 0)
 		result = image_attach(path, disk, guard, err);

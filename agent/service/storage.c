@@ -129,6 +129,21 @@ int storage_open_file(const char *volume, const char *path, const char *field, s
 	return take_fd(&file);
 }
 
+/* ---- disks ---- */
+
+int storage_find_disk(struct worker *worker, const struct blockdev_name *name, unsigned timeout_ms, struct blockdev *disk,
+		      struct error *err)
+{
+	int result = blockdev_open(name, true, timeout_ms, disk, err);
+
+	if (result < 0)
+		return error_step(err, "find the device");
+	steps_watch(&worker->steps, disk->number);
+	steps_done(&worker->steps, "find the device");
+	result = job_claim(worker, disk->number, err);
+	return result < 0 ? error_step(err, "claim the device") : 0;
+}
+
 /* ---- scratch disks ---- */
 
 static int scratch_work(struct worker *worker, void *context, void *result, struct error *err)
@@ -145,14 +160,9 @@ static int scratch_work(struct worker *worker, void *context, void *result, stru
 	outcome = paths_mkdirs(STORAGE_SCRATCH_DIRECTORY, 0700, err);
 	if (outcome < 0)
 		return outcome;
-	outcome = blockdev_open(&request->device, true, request->timeout_ms, &disk, err);
+	outcome = storage_find_disk(worker, &request->device, request->timeout_ms, &disk, err);
 	if (outcome < 0)
-		return error_step(err, "find the device");
-	steps_watch(&worker->steps, disk.number);
-	steps_done(&worker->steps, "find the device");
-	outcome = job_claim(worker, disk.number, err);
-	if (outcome < 0)
-		return error_step(err, "claim the device");
+		return outcome;
 	snprintf(answer->device, sizeof(answer->device), "%s", disk.path);
 	outcome = scratch_open(name, &disk, &request->plan, target, &worker->undo, &worker->steps, &answer->size, err);
 	answer->disk_size = disk.size;

@@ -75,6 +75,13 @@ must_check int storage_get_scratch(struct agent *agent, const char *id, const ch
  */
 must_check int storage_open_file(const char *volume, const char *path, const char *field, struct error *err);
 
+/*
+ * In a worker: blockdev_open to write, a step of its own, and job_claim; from then on the steps count what is written to the disk.
+ * After a failed claim too the disk is open, and the caller's to close.  ERROR_NO_DEVICE, ERROR_DEVICE, ERROR_IN_USE.
+ */
+must_check int storage_find_disk(struct worker *worker, const struct blockdev_name *name, unsigned timeout_ms,
+				 struct blockdev *disk, struct error *err);
+
 void storage_attach_volume(struct agent *agent, struct volume_attach *request, struct completion completion);
 void storage_create_scratch(struct agent *agent, struct scratch_create *request, struct completion completion);
 void storage_create_rootfs(struct agent *agent, struct rootfs_create *request, struct completion completion);
