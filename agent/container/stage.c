@@ -123,45 +123,60 @@ static int open_terminal(const struct stage *stage, int root, int *master, struc
 	return result;
 }
 
-/* A label takes effect at execve.  Written through the agent's own /proc: the container's could be anything (CVE-2019-16884). */
-static int set_apparmor(const struct stage *stage, struct error *err)
-{
-	const char *profile = stage->process->apparmor_profile ? stage->process->apparmor_profile : stage->config->apparmor_profile;
-	char text[300];
-	struct statfs filesystem;
+/* What takes effect at execve. */
+struct exec_attribute {
+	const char *path; /* in proc */
+	const char *text;
+	size_t length;
+	const char *what, *value, *field; /* as an error says it */
+};
 
-	if (!profile || !profile[0])
-		return 0;
-	fd_auto fd = openat(stage->proc, "self/attr/apparmor/exec", O_WRONLY | O_CLOEXEC);
+/* Written through the agent's own /proc: the container's could be anything (CVE-2019-16884). */
+static int set_attribute(const struct stage *stage, const struct exec_attribute *attribute, struct error *err)
+{
+	struct statfs filesystem;
+	fd_auto fd = openat(stage->proc, attribute->path, O_WRONLY | O_CLOEXEC);
+
 	if (fd >= 0 && (fstatfs(fd, &filesystem) < 0 || filesystem.f_type != PROC_SUPER_MAGIC))
 		return error_set(err, ERROR_CONTAINER, ENODEV, "/proc is not a proc");
-	int length = snprintf(text, sizeof(text), "exec %s", profile);
-	if (fd < 0 || write(fd, text, (size_t)length) != length) {
-		int result = error_set(err, ERROR_CONTAINER, errno, "set the AppArmor profile %.100s", profile);
+	if (fd < 0 || write(fd, attribute->text, attribute->length) != (ssize_t)attribute->length) {
+		int result = error_set(err, ERROR_CONTAINER, errno, "set the %s %.100s", attribute->what, attribute->value);
 
-		snprintf(err->field, sizeof(err->field), "config.apparmor_profile");
+		snprintf(err->field, sizeof(err->field), "%s", attribute->field);
 		return result;
 	}
 	return 0;
 }
 
+static int set_apparmor(const struct stage *stage, struct error *err)
+{
+	const char *profile = stage->process->apparmor_profile ? stage->process->apparmor_profile : stage->config->apparmor_profile;
+	char text[300];
+
+	if (!profile || !profile[0])
+		return 0;
+	const struct exec_attribute attribute = { .path = "self/attr/apparmor/exec",
+						  .text = text,
+						  .length = (size_t)snprintf(text, sizeof(text), "exec %s", profile),
+						  .what = "AppArmor profile",
+						  .value = profile,
+						  .field = "config.apparmor_profile" };
+	return set_attribute(stage, &attribute, err);
+}
+
 static int set_selinux(const struct stage *stage, struct error *err)
 {
 	const char *label = stage->config->process_label;
-	struct statfs filesystem;
 
 	if (!label || !label[0])
 		return 0;
-	fd_auto fd = openat(stage->proc, "self/attr/exec", O_WRONLY | O_CLOEXEC);
-	if (fd >= 0 && (fstatfs(fd, &filesystem) < 0 || filesystem.f_type != PROC_SUPER_MAGIC))
-		return error_set(err, ERROR_CONTAINER, ENODEV, "/proc is not a proc");
-	if (fd < 0 || write(fd, label, strlen(label) + 1) < 0) {
-		int result = error_set(err, ERROR_CONTAINER, errno, "set the label %.100s", label);
-
-		snprintf(err->field, sizeof(err->field), "config.process_label");
-		return result;
-	}
-	return 0;
+	const struct exec_attribute attribute = { .path = "self/attr/exec",
+						  .text = label,
+						  .length = strlen(label) + 1,
+						  .what = "label",
+						  .value = label,
+						  .field = "config.process_label" };
+	return set_attribute(stage, &attribute, err);
 }
 
 static int set_names(const struct config *config, struct error *err)
