@@ -348,7 +348,7 @@ struct object *images_find(const struct agent *agent, const struct layer_object 
 	return image && image->state == OBJECT_READY ? image : NULL;
 }
 
-int images_check_unlocked(const struct agent *agent, const struct layer_object *layer, unsigned depth, struct error *err)
+static int check_none_locked(const struct agent *agent, const struct layer_object *layer, unsigned depth, struct error *err)
 {
 	for (; layer && depth > 0; layer = layer->parent, depth--) {
 		if (store_has_key(layer->facts.place) && !images_find(agent, layer))
@@ -370,7 +370,7 @@ static void add_users(const struct agent *agent, const struct layer_object *laye
 
 int images_hold(const struct agent *agent, const struct layer_object *layer, unsigned depth, struct error *err)
 {
-	int result = images_check_unlocked(agent, layer, depth, err);
+	int result = check_none_locked(agent, layer, depth, err);
 
 	if (result == 0)
 		add_users(agent, layer, depth, 1);
@@ -384,7 +384,7 @@ void images_release(const struct agent *agent, const struct layer_object *layer,
 
 int images_use(const struct agent *agent, const struct layer_object *layer, struct object *object, struct error *err)
 {
-	int result = images_check_unlocked(agent, layer, LAYERS_DEPTH_MAX, err);
+	int result = check_none_locked(agent, layer, LAYERS_DEPTH_MAX, err);
 
 	for (; layer && result == 0; layer = layer->parent) {
 		if (stores_in_image(layer))

@@ -77,13 +77,13 @@ void images_lock(struct agent *agent, const char *id, struct completion completi
 
 /* The image of a layer that has one and is unlocked, or NULL. */
 struct object *images_find(const struct agent *agent, const struct layer_object *layer);
-/* `layer` (NULL: none) and what is below it, `depth` of them at most: ERROR_STATE naming one that is locked. */
-must_check int images_check_unlocked(const struct agent *agent, const struct layer_object *layer, unsigned depth,
-				     struct error *err);
-/* The same, and makes that they stay so until images_release. */
+/*
+ * `layer` (NULL: none) and what is below it, `depth` of them at most, stay unlocked until images_release.  ERROR_STATE naming one
+ * that is locked; then nothing is held.
+ */
 must_check int images_hold(const struct agent *agent, const struct layer_object *layer, unsigned depth, struct error *err);
 void images_release(const struct agent *agent, const struct layer_object *layer, unsigned depth);
-/* `object` stands on them from now on. */
+/* `object` stands on the images of `layer` and of all that is below it.  ERROR_STATE as of images_hold. */
 must_check int images_use(const struct agent *agent, const struct layer_object *layer, struct object *object, struct error *err);
 
 #endif

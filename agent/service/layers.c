@@ -38,7 +38,8 @@ static int check_parent(const struct agent *agent, const struct store_object *st
 	return 0;
 }
 
-int layers_tree_name(const struct layer_object *layer, const char *owner, char name[LAYERS_NAME_MAX], struct error *err)
+/* The layer's own files: an absolute path, or one below the store's; of a sealed one, where `owner` has it. */
+static int tree_name(const struct layer_object *layer, const char *owner, char name[LAYERS_NAME_MAX], struct error *err)
 {
 	int result;
 
@@ -61,7 +62,7 @@ int layers_open_tree(const struct layer_object *layer, bool finished, const char
 
 	if (layer->facts.place == STORE_PLAIN && !layer->old)
 		return store_tree(&layer->store->store, layer->facts.number, finished, O_RDONLY, err);
-	int result = layers_tree_name(layer, owner, path, err);
+	int result = tree_name(layer, owner, path, err);
 	if (result < 0)
 		return result;
 	int tree = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -75,7 +76,7 @@ int layers_chain_open(struct layers_chain *chain, const struct layer_object *lay
 
 	for (chain->count = 0; layer && chain->count < LAYERS_DEPTH_MAX && result == 0; layer = layer->parent) {
 		chain->lower[chain->count] = chain->names[chain->count];
-		result = layers_tree_name(layer, owner, chain->names[chain->count++], err);
+		result = tree_name(layer, owner, chain->names[chain->count++], err);
 	}
 	while (chain->count < least)
 		chain->lower[chain->count++] = STORE_EMPTY;

@@ -34,10 +34,11 @@ must_check int layers_add(struct agent *agent, const struct layers_create *reque
 /* What waiting for a disk and a key adds to the time of a request. */
 unsigned layers_wait_ms(const struct layers_create *request);
 
-/* The layer's own files: an absolute path, or one below the store's; of a sealed one, where `owner` has it.  ERROR_INTERNAL. */
 #define LAYERS_NAME_MAX 160
-must_check int layers_tree_name(const struct layer_object *layer, const char *owner, char name[LAYERS_NAME_MAX], struct error *err);
-/* A descriptor of that directory, for reading; of a layer that is being made, not `finished`. */
+/*
+ * A descriptor of the directory of the layer's own files, for reading; of a sealed one, where `owner` has it; of a layer that is
+ * being made, not `finished`.
+ */
 must_check int layers_open_tree(const struct layer_object *layer, bool finished, const char *owner, struct error *err);
 
 /*
