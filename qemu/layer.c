@@ -50,6 +50,23 @@ static int ask(const struct options *options, const char *method, struct encode 
 	return result;
 }
 
+/* The word behind the VM's name, and nothing else. */
+static void encode_name(struct encode *e, const struct options *options, const char *key)
+{
+	encode_open(e, NULL, '{');
+	encode_string(e, key, options->words[1]);
+	encode_close(e, '}');
+}
+
+static int ask_named(const struct options *options, const char *method, const char *key, struct error *err)
+{
+	struct buf text = { 0 };
+	struct encode e = { .buf = &text };
+
+	encode_name(&e, options, key);
+	return ask(options, method, &e, err);
+}
+
 int layer_open(const struct options *options, struct error *err)
 {
 	struct buf text = { 0 };
@@ -67,13 +84,7 @@ int layer_open(const struct options *options, struct error *err)
 
 int layer_close(const struct options *options, struct error *err)
 {
-	struct buf text = { 0 };
-	struct encode e = { .buf = &text };
-
-	encode_open(&e, NULL, '{');
-	encode_string(&e, "store", options->words[1]);
-	encode_close(&e, '}');
-	return ask(options, "layer.close", &e, err);
+	return ask_named(options, "layer.close", "store", err);
 }
 
 static void encode_device(struct encode *e, const char *serial)
@@ -105,24 +116,12 @@ int layer_unlock(const struct options *options, struct error *err)
 
 int layer_lock(const struct options *options, struct error *err)
 {
-	struct buf text = { 0 };
-	struct encode e = { .buf = &text };
-
-	encode_open(&e, NULL, '{');
-	encode_string(&e, "id", options->words[1]);
-	encode_close(&e, '}');
-	return ask(options, "layer.lock", &e, err);
+	return ask_named(options, "layer.lock", "id", err);
 }
 
 int layer_remove(const struct options *options, struct error *err)
 {
-	struct buf text = { 0 };
-	struct encode e = { .buf = &text };
-
-	encode_open(&e, NULL, '{');
-	encode_string(&e, "id", options->words[1]);
-	encode_close(&e, '}');
-	return ask(options, "layer.remove", &e, err);
+	return ask_named(options, "layer.remove", "id", err);
 }
 
 /* ---- the list ---- */
@@ -281,9 +280,7 @@ static int receive(const struct options *options, const char *method, const char
 
 	if (file < 0)
 		return error_set(err, ERROR_HOST, errno, "%s", name ? name : "standard output");
-	encode_open(&e, NULL, '{');
-	encode_string(&e, "id", options->words[1]);
-	encode_close(&e, '}');
+	encode_name(&e, options, "id");
 	int result = transfer(options, &wanted, &e, answer, err);
 	/* Half an archive looks like a whole one. */
 	if (result < 0 && is_file)
@@ -333,9 +330,7 @@ int layer_diff(const struct options *options, struct error *err)
 	if (!lines)
 		return error_set(err, ERROR_HOST, errno, "temporary file");
 	wanted.file = fileno(lines);
-	encode_open(&e, NULL, '{');
-	encode_string(&e, "id", options->words[1]);
-	encode_close(&e, '}');
+	encode_name(&e, options, "id");
 	int result = transfer(options, &wanted, &e, &answer, err);
 	json_object_put(answer);
 	rewind(lines);
