@@ -6,11 +6,6 @@
 
 #define DEVICE_TIMEOUT_MS 10000
 
-static unsigned timeout_of(uint64_t timeout_ms)
-{
-	return timeout_ms ? (unsigned)timeout_ms : DEVICE_TIMEOUT_MS;
-}
-
 static struct encrypted_request *request_of(struct rpc_call *call)
 {
 	struct params_encrypted *params = call->params;
@@ -19,7 +14,7 @@ static struct encrypted_request *request_of(struct rpc_call *call)
 		.id = params->id,
 		.device = params->device,
 		.key = params->key,
-		.timeout_ms = timeout_of(params->timeout_ms),
+		.timeout_ms = params_or(params->timeout_ms, DEVICE_TIMEOUT_MS),
 		.force = params->force,
 		.header_sha256 = params->header_sha256,
 		.read_only = params->read_only,
@@ -46,7 +41,7 @@ void rpc_encrypted_run_change_key(struct rpc_call *call)
 		.device = params->device,
 		.key = params->key,
 		.new_key = params->new_key,
-		.timeout_ms = timeout_of(params->timeout_ms),
+		.timeout_ms = params_or(params->timeout_ms, DEVICE_TIMEOUT_MS),
 	};
 	encrypted_volume_change_key(call->agent, &params->request, rpc_call_answer(call));
 }

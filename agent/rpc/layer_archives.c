@@ -19,11 +19,6 @@
 #define BYTES_MOST (64ull << 30)
 #define FILES_MOST 4000000u
 
-static unsigned or_else(uint64_t asked, unsigned usual)
-{
-	return asked ? (unsigned)asked : usual;
-}
-
 struct params_range {
 	uint64_t archive, tree, count;
 };
@@ -138,8 +133,8 @@ void rpc_layer_archives_run_import(struct rpc_call *call)
 			    .files = params->files ? params->files : FILES_MOST,
 			    .ratio = params->ratio },
 		.devices = params->devices,
-		.open_ms = or_else(params->open_ms, OPEN_MS),
-		.timeout_ms = or_else(params->timeout_ms, TIMEOUT_MS),
+		.open_ms = params_or(params->open_ms, OPEN_MS),
+		.timeout_ms = params_or(params->timeout_ms, TIMEOUT_MS),
 	};
 	if (!params->request.uids || !params->request.gids)
 		rpc_layers_refuse_without_memory(call);
@@ -186,8 +181,8 @@ static void run_stream(struct rpc_call *call, void (*service)(struct agent *, co
 		.uid_count = params->uids.count,
 		.gids = export_maps(call, &params->gids),
 		.gid_count = params->gids.count,
-		.open_ms = or_else(params->open_ms, OPEN_MS),
-		.timeout_ms = or_else(params->timeout_ms, TIMEOUT_MS),
+		.open_ms = params_or(params->open_ms, OPEN_MS),
+		.timeout_ms = params_or(params->timeout_ms, TIMEOUT_MS),
 	};
 	if (!params->request.uids || !params->request.gids)
 		rpc_layers_refuse_without_memory(call);

@@ -28,11 +28,6 @@ int rpc_layer_images_check(bool has_key, bool has_image, struct error *err)
 	return error_field(err, has_key ? "image" : "key", "is required: a layer with a key of its own has an image");
 }
 
-static unsigned or_else(uint64_t asked, unsigned usual)
-{
-	return asked ? (unsigned)asked : usual;
-}
-
 void rpc_layer_images_plan(const struct params_image *image, const struct key_request *key, struct image_plan *plan)
 {
 	*plan = (struct image_plan){
@@ -42,7 +37,7 @@ void rpc_layer_images_plan(const struct params_image *image, const struct key_re
 		.has_device = image->has_device,
 		.force = image->force,
 		.existing = image->existing,
-		.timeout_ms = image->has_device ? or_else(image->timeout_ms, DEVICE_MS) : 0,
+		.timeout_ms = image->has_device ? params_or(image->timeout_ms, DEVICE_MS) : 0,
 	};
 }
 
@@ -92,7 +87,7 @@ void rpc_layer_images_run_unlock(struct rpc_call *call)
 		.has_device = params->has_device,
 		.header_sha256 = params->header_sha256,
 		.old = params->format != NULL,
-		.timeout_ms = params->has_device ? or_else(params->timeout_ms, DEVICE_MS) : 0,
+		.timeout_ms = params->has_device ? params_or(params->timeout_ms, DEVICE_MS) : 0,
 	};
 	images_unlock(call->agent, &params->request, rpc_call_answer(call));
 }

@@ -62,7 +62,7 @@ static void run_attach(struct rpc_call *call)
 	struct error err;
 
 	params->request.id = params->id;
-	params->request.timeout_ms = params->timeout_ms ? (unsigned)params->timeout_ms : DEVICE_TIMEOUT_MS;
+	params->request.timeout_ms = params_or(params->timeout_ms, DEVICE_TIMEOUT_MS);
 	if (virtual_volume_decode(params->volume_json, &params->request.volume, &call->extra, &call->memory, &err) < 0) {
 		error_within(&err, "volume");
 		error_step(&err, "read the request");
@@ -84,7 +84,7 @@ static void run_scratch(struct rpc_call *call)
 			.layout = params->cipher ? integrity_layout_find(params->cipher) : integrity_scratch,
 			.disk_size = params->size,
 		},
-		.timeout_ms = params->timeout_ms ? (unsigned)params->timeout_ms : DEVICE_TIMEOUT_MS,
+		.timeout_ms = params_or(params->timeout_ms, DEVICE_TIMEOUT_MS),
 	};
 	storage_create_scratch(call->agent, &params->request, rpc_call_answer(call));
 }

@@ -98,6 +98,12 @@ struct params_fault {
 extern const struct decode_schema params_none, params_shutdown, params_id, params_volume, params_scratch, params_rootfs,
 	params_container, params_sandbox, params_exec, params_signal, params_wait, params_resize, params_remove, params_fault,
 	params_encrypted_create, params_encrypted_open, params_change_key, params_volume_resize;
+/* A number that is 0 when the request does not say it, and at most UINT_MAX. */
+static inline unsigned params_or(uint64_t asked, unsigned usual)
+{
+	return asked ? (unsigned)asked : usual;
+}
+
 /* A header_sha256. */
 int params_check_sum(const char *string, struct error *err);
 /* Of struct volumes_create, struct key_request and struct blockdev_name. */
