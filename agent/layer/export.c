@@ -44,24 +44,13 @@ struct file {
 	const struct stat *status;
 };
 
-static int map_id(const struct export_map *maps, size_t count, uint32_t *id)
-{
-	for (size_t i = 0; i < count; i++) {
-		if (*id >= maps[i].tree && *id - maps[i].tree < maps[i].count) {
-			*id = maps[i].archive + (*id - maps[i].tree);
-			return 0;
-		}
-	}
-	return count == 0 ? 0 : -EOVERFLOW;
-}
-
 static int map_owner(const struct export *export, struct tar_entry *entry, struct error *err)
 {
 	const struct export_request *request = export->request;
 
-	if (map_id(request->uids, request->uid_count, &entry->uid) < 0)
+	if (!id_range_map(request->uids, request->uid_count, entry->uid, &entry->uid))
 		return error_set(err, ERROR_LAYER, EOVERFLOW, "%s: no map has the user %u", entry->name, entry->uid);
-	if (map_id(request->gids, request->gid_count, &entry->gid) < 0)
+	if (!id_range_map(request->gids, request->gid_count, entry->gid, &entry->gid))
 		return error_set(err, ERROR_LAYER, EOVERFLOW, "%s: no map has the group %u", entry->name, entry->gid);
 	return 0;
 }
@@ -71,24 +60,24 @@ static int map_acl(const struct export_request *request, struct xattr *xattr)
 {
 	struct posix_acl_xattr_header header;
 	struct posix_acl_xattr_entry entry;
-	int result = 0;
+	bool known = true;
 
 	if (xattr->size < sizeof(header) || (xattr->size - sizeof(header)) % sizeof(entry) != 0)
 		return -EINVAL;
 	memcpy(&header, xattr->value, sizeof(header));
 	if (le32toh(header.a_version) != POSIX_ACL_XATTR_VERSION)
 		return -EINVAL;
-	for (size_t at = sizeof(header); at < xattr->size && result == 0; at += sizeof(entry)) {
+	for (size_t at = sizeof(header); at < xattr->size && known; at += sizeof(entry)) {
 		memcpy(&entry, xattr->value + at, sizeof(entry));
 		uint32_t id = le32toh(entry.e_id);
 		if (le16toh(entry.e_tag) == ACL_USER)
-			result = map_id(request->uids, request->uid_count, &id);
+			known = id_range_map(request->uids, request->uid_count, id, &id);
 		else if (le16toh(entry.e_tag) == ACL_GROUP)
-			result = map_id(request->gids, request->gid_count, &id);
+			known = id_range_map(request->gids, request->gid_count, id, &id);
 		entry.e_id = htole32(id);
 		memcpy(xattr->value + at, &entry, sizeof(entry));
 	}
-	return result;
+	return known ? 0 : -EOVERFLOW;
 }
 
 static int map_capability(struct xattr *xattr)

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/error.h"
+#include "base/id_range.h"
 #include "layer/digest.h"
 
 /*
@@ -31,14 +31,10 @@
  * that they are bound to is none outside.  Ids in access control lists are mapped too.
  */
 
-struct export_map {
-	uint32_t tree, archive, count; /* ids from `tree` on, so many, become those from `archive` on */
-};
-
 struct export_request {
-	int tree;                             /* a directory; O_PATH is enough */
-	int out;                              /* written to the end, not closed */
-	const struct export_map *uids, *gids; /* the reverse of an import's; none: as they are; an id outside of all: ERROR_LAYER */
+	int tree;                           /* a directory; O_PATH is enough */
+	int out;                            /* written to the end, not closed */
+	const struct id_range *uids, *gids; /* of the tree -> of the archive; none: as they are; one outside of all: ERROR_LAYER */
 	size_t uid_count, gid_count;
 };
 

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/error.h"
+#include "base/id_range.h"
 #include "layer/digest.h"
 
 /*
@@ -25,19 +25,14 @@ struct import_limits {
 		ratio; /* bytes that may come out of a packed stream for each of its own, as layer/unpack.h has it; 0: any number */
 };
 
-/* Uids or gids of the archive -> of the tree.  inside + count and outside + count are at most 2^32. */
-struct import_map {
-	uint32_t inside, outside, count;
-};
-
 struct import_request {
-	int from;                      /* the stream (plain, gzip or zstd tar), read to its end: a pipe, a socket or a file */
-	int tree;                      /* an empty directory: becomes the layer's own files in overlayfs' form */
-	int lower;                     /* what the layers below show together (a directory, never written to), or -1 */
-	int spool;                     /* an empty read-write file, for what must be remembered until the end */
-	const char *digest, *diff_id;  /* "sha256:...", of the stream as it comes, and of the tar in it; NULL: not known */
-	const struct import_map *uids; /* none: as they are; an id outside of every range is an error */
-	const struct import_map *gids;
+	int from;                     /* the stream (plain, gzip or zstd tar), read to its end: a pipe, a socket or a file */
+	int tree;                     /* an empty directory: becomes the layer's own files in overlayfs' form */
+	int lower;                    /* what the layers below show together (a directory, never written to), or -1 */
+	int spool;                    /* an empty read-write file, for what must be remembered until the end */
+	const char *digest, *diff_id; /* "sha256:...", of the stream as it comes, and of the tar in it; NULL: not known */
+	const struct id_range *uids;  /* of the archive -> of the tree; none: as they are; an id outside of all is an error */
+	const struct id_range *gids;
 	size_t uid_count, gid_count;
 	bool devices; /* block and character devices may be made; else they are an error */
 	struct import_limits limits;

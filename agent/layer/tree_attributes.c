@@ -19,16 +19,11 @@ static int refused(const char *what, const char *name, struct error *err)
 	return error_set(err, ERROR_INTERNAL, errno, "%s \"%.120s\"", what, name);
 }
 
-static int map(const struct import_map *ranges, size_t count, uint32_t id, const char *kind, uint32_t *mapped, struct error *err)
+static int map(const struct id_range *ranges, size_t count, uint32_t id, const char *kind, uint32_t *mapped, struct error *err)
 {
-	*mapped = id;
-	for (size_t i = 0; i < count; i++) {
-		if (id >= ranges[i].inside && id - ranges[i].inside < ranges[i].count) {
-			*mapped = ranges[i].outside + (id - ranges[i].inside);
-			return 0;
-		}
-	}
-	return count ? error_set(err, ERROR_LAYER, 0, "the %s %u is in none of the ranges that are mapped", kind, id) : 0;
+	if (id_range_map(ranges, count, id, mapped))
+		return 0;
+	return error_set(err, ERROR_LAYER, 0, "the %s %u is in none of the ranges that are mapped", kind, id);
 }
 
 int tree_attributes_owner(const struct tree *tree, uint32_t uid, uint32_t gid, struct tree_attributes *attributes,

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "rpc/layer_archives.h"
 
-#include <errno.h>
-
 #include "rpc/layer_fields.h"
 #include "rpc/layer_images.h"
 #include "rpc/layers.h"
@@ -19,27 +17,13 @@
 #define BYTES_MOST (64ull << 30)
 #define FILES_MOST 4000000u
 
-struct params_range {
-	uint64_t archive, tree, count;
-};
-
-static int check_range(const void *object, struct error *err)
-{
-	const struct params_range *range = object;
-
-	if (range->count == 0 || range->archive + range->count > UINT32_MAX || range->tree + range->count > UINT32_MAX)
-		return error_field(err, "count", "ids are below 2^32 - 1, and there is one at least");
-	return 0;
-}
-
-static const struct decode_field range_fields[] = { UINT32(params_range, "archive", archive), UINT32(params_range, "tree", tree),
-						    UINT32(params_range, "count", count) };
-static const struct decode_schema range_schema = SCHEMA(range_fields, params_range, check_range);
-
-#define RANGES(type, key, member)                                                                                                  \
-	{                                                                                                                          \
-		FIELD(type, key, DECODE_LIST, member), .schema = &range_schema, .max = IMPORTS_MAPS_MAX                            \
-	}
+/* The same on the wire; an import goes from the archive to the tree, an export back. */
+static const struct decode_field import_range_fields[] = { UINT32(id_range, "archive", from), UINT32(id_range, "tree", to),
+							   UINT32(id_range, "count", count) };
+static const struct decode_field export_range_fields[] = { UINT32(id_range, "archive", to), UINT32(id_range, "tree", from),
+							   UINT32(id_range, "count", count) };
+static const struct decode_schema import_range = SCHEMA(import_range_fields, id_range, id_range_check);
+static const struct decode_schema export_range = SCHEMA(export_range_fields, id_range, id_range_check);
 
 struct params_import {
 	const char *id, *store, *parent, *digest, *diff_id, *volume, *path;
@@ -73,8 +57,8 @@ static const struct decode_field import_fields[] = {
 	DIGEST(params_import, "diff_id", diff_id),
 	ID(params_import, "volume", volume, 0),
 	{ FIELD(params_import, "path", DECODE_STRING, path), .flags = DECODE_NONZERO, .max = COFFER_PATH_MAX },
-	RANGES(params_import, "uids", uids),
-	RANGES(params_import, "gids", gids),
+	RANGES(params_import, "uids", uids, import_range),
+	RANGES(params_import, "gids", gids, import_range),
 	{ FIELD(params_import, "devices", DECODE_BOOL, devices) },
 	{ FIELD(params_import, "seal", DECODE_BOOL, seal) },
 	RPC_LAYER_IMAGE(params_import),
@@ -85,30 +69,6 @@ static const struct decode_field import_fields[] = {
 	{ FIELD(params_import, "timeout_ms", DECODE_UINT, timeout_ms), .min = 1, .max = TIMEOUT_MOST },
 };
 const struct decode_schema rpc_layer_archives_import_schema = SCHEMA(import_fields, params_import, check_import);
-
-static struct import_map *import_maps(struct rpc_call *call, const struct decode_list *list)
-{
-	const struct params_range *ranges = list->items;
-	struct import_map *maps = decode_alloc(&call->memory, list->count + 1, sizeof(*maps));
-
-	for (size_t i = 0; maps && i < list->count; i++)
-		maps[i] = (struct import_map){ .inside = (uint32_t)ranges[i].archive,
-					       .outside = (uint32_t)ranges[i].tree,
-					       .count = (uint32_t)ranges[i].count };
-	return maps;
-}
-
-static struct export_map *export_maps(struct rpc_call *call, const struct decode_list *list)
-{
-	const struct params_range *ranges = list->items;
-	struct export_map *maps = decode_alloc(&call->memory, list->count + 1, sizeof(*maps));
-
-	for (size_t i = 0; maps && i < list->count; i++)
-		maps[i] = (struct export_map){ .tree = (uint32_t)ranges[i].tree,
-					       .archive = (uint32_t)ranges[i].archive,
-					       .count = (uint32_t)ranges[i].count };
-	return maps;
-}
 
 void rpc_layer_archives_run_import(struct rpc_call *call)
 {
@@ -125,9 +85,9 @@ void rpc_layer_archives_run_import(struct rpc_call *call)
 		.diff_id = params->diff_id,
 		.volume = params->volume,
 		.path = params->path,
-		.uids = import_maps(call, &params->uids),
+		.uids = params->uids.items,
 		.uid_count = params->uids.count,
-		.gids = import_maps(call, &params->gids),
+		.gids = params->gids.items,
 		.gid_count = params->gids.count,
 		.limits = { .bytes = params->bytes ? params->bytes : BYTES_MOST,
 			    .files = params->files ? params->files : FILES_MOST,
@@ -136,10 +96,7 @@ void rpc_layer_archives_run_import(struct rpc_call *call)
 		.open_ms = params_or(params->open_ms, OPEN_MS),
 		.timeout_ms = params_or(params->timeout_ms, TIMEOUT_MS),
 	};
-	if (!params->request.uids || !params->request.gids)
-		rpc_layers_refuse_without_memory(call);
-	else
-		imports_start(call->agent, &params->request, rpc_call_answer(call));
+	imports_start(call->agent, &params->request, rpc_call_answer(call));
 }
 
 void rpc_layer_archives_encode_import(struct encode *e, const struct rpc_call *call, const void *result)
@@ -164,8 +121,8 @@ struct params_export {
 
 static const struct decode_field export_fields[] = {
 	ID(params_export, "id", id, DECODE_REQUIRED),
-	RANGES(params_export, "uids", uids),
-	RANGES(params_export, "gids", gids),
+	RANGES(params_export, "uids", uids, export_range),
+	RANGES(params_export, "gids", gids, export_range),
 	{ FIELD(params_export, "open_ms", DECODE_UINT, open_ms), .min = 1, .max = TIMEOUT_MS },
 	{ FIELD(params_export, "timeout_ms", DECODE_UINT, timeout_ms), .min = 1, .max = TIMEOUT_MOST },
 };
@@ -177,17 +134,14 @@ static void run_stream(struct rpc_call *call, void (*service)(struct agent *, co
 
 	params->request = (struct exports_request){
 		.id = params->id,
-		.uids = export_maps(call, &params->uids),
+		.uids = params->uids.items,
 		.uid_count = params->uids.count,
-		.gids = export_maps(call, &params->gids),
+		.gids = params->gids.items,
 		.gid_count = params->gids.count,
 		.open_ms = params_or(params->open_ms, OPEN_MS),
 		.timeout_ms = params_or(params->timeout_ms, TIMEOUT_MS),
 	};
-	if (!params->request.uids || !params->request.gids)
-		rpc_layers_refuse_without_memory(call);
-	else
-		service(call->agent, &params->request, rpc_call_answer(call));
+	service(call->agent, &params->request, rpc_call_answer(call));
 }
 
 void rpc_layer_archives_run_export(struct rpc_call *call)

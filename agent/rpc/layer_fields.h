@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/decode.h"
+#include "base/id_range.h"
 #include "layer/digest.h"
 
 /* Rows of the tables that decode the layer.* methods. */
@@ -23,6 +24,10 @@
 #define UINT32(type, key, member)                                                                                                  \
 	{                                                                                                                          \
 		FIELD(type, key, DECODE_UINT, member), .flags = DECODE_REQUIRED, .max = UINT32_MAX - 1                             \
+	}
+#define RANGES(type, key, member, range_schema)                                                                                    \
+	{                                                                                                                          \
+		FIELD(type, key, DECODE_LIST, member), .schema = &(range_schema), .max = ID_RANGE_MOST                             \
 	}
 #define SCHEMA(fields, type, check)                                                                                                \
 	{                                                                                                                          \

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "rpc/layers.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,14 +16,6 @@
 static const char *id_of(const struct rpc_call *call)
 {
 	return ((const struct params_id *)call->params)->id;
-}
-
-void rpc_layers_refuse_without_memory(struct rpc_call *call)
-{
-	struct error err;
-
-	error_set(&err, ERROR_INTERNAL, ENOMEM, "maps of ids");
-	rpc_call_fail(call, &err);
 }
 
 /* ---- stores ---- */
@@ -154,24 +145,11 @@ void rpc_layers_encode_create(struct encode *e, const struct rpc_call *call, con
 	rpc_results_steps(e, &made->steps);
 }
 
-struct params_shown {
-	uint64_t tree, mount, count;
-};
-
 struct params_get {
 	const char *id, *label;
 	struct decode_list uids, gids;
 	struct trees_get request;
 };
-
-static int check_shown(const void *object, struct error *err)
-{
-	const struct params_shown *range = object;
-
-	if (range->count == 0 || range->tree + range->count > UINT32_MAX || range->mount + range->count > UINT32_MAX)
-		return error_field(err, "count", "ids are below 2^32 - 1, and there is one at least");
-	return 0;
-}
 
 static int check_get(const void *object, struct error *err)
 {
@@ -182,29 +160,17 @@ static int check_get(const void *object, struct error *err)
 	return error_field(err, params->uids.count ? "gids" : "uids", "is required: both are mapped, or none");
 }
 
-static const struct decode_field shown_fields[] = { UINT32(params_shown, "tree", tree), UINT32(params_shown, "mount", mount),
-						    UINT32(params_shown, "count", count) };
-static const struct decode_schema shown_schema = SCHEMA(shown_fields, params_shown, check_shown);
+static const struct decode_field shown_fields[] = { UINT32(id_range, "tree", from), UINT32(id_range, "mount", to),
+						    UINT32(id_range, "count", count) };
+static const struct decode_schema shown_range = SCHEMA(shown_fields, id_range, id_range_check);
 
 static const struct decode_field get_fields[] = {
 	ID(params_get, "id", id, DECODE_REQUIRED),
 	{ FIELD(params_get, "label", DECODE_STRING, label), .flags = DECODE_NONZERO, .max = LABELS_MAX },
-	{ FIELD(params_get, "uids", DECODE_LIST, uids), .schema = &shown_schema, .max = IDMAP_RANGES_MAX },
-	{ FIELD(params_get, "gids", DECODE_LIST, gids), .schema = &shown_schema, .max = IDMAP_RANGES_MAX },
+	RANGES(params_get, "uids", uids, shown_range),
+	RANGES(params_get, "gids", gids, shown_range),
 };
 const struct decode_schema rpc_layers_get_schema = SCHEMA(get_fields, params_get, check_get);
-
-static struct idmap_range *shown_ranges(struct rpc_call *call, const struct decode_list *list)
-{
-	const struct params_shown *said = list->items;
-	struct idmap_range *ranges = decode_alloc(&call->memory, list->count + 1, sizeof(*ranges));
-
-	for (size_t i = 0; ranges && i < list->count; i++)
-		ranges[i] = (struct idmap_range){ .tree = (uint32_t)said[i].tree,
-						  .mount = (uint32_t)said[i].mount,
-						  .count = (uint32_t)said[i].count };
-	return ranges;
-}
 
 void rpc_layers_run_get(struct rpc_call *call)
 {
@@ -213,15 +179,12 @@ void rpc_layers_run_get(struct rpc_call *call)
 	params->request = (struct trees_get){
 		.id = params->id,
 		.label = params->label,
-		.map = { .uids = shown_ranges(call, &params->uids),
-			 .gids = shown_ranges(call, &params->gids),
+		.map = { .uids = params->uids.items,
+			 .gids = params->gids.items,
 			 .uid_count = params->uids.count,
 			 .gid_count = params->gids.count },
 	};
-	if (!params->request.map.uids || !params->request.map.gids)
-		rpc_layers_refuse_without_memory(call);
-	else
-		trees_get(call->agent, &params->request, rpc_call_answer(call));
+	trees_get(call->agent, &params->request, rpc_call_answer(call));
 }
 
 void rpc_layers_encode_get(struct encode *e, const struct rpc_call *call, const void *result)

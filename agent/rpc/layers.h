@@ -29,9 +29,8 @@ void rpc_layers_encode_exists(struct encode *e, const struct rpc_call *call, con
 void rpc_layers_encode_metadata(struct encode *e, const struct rpc_call *call, const void *result);
 void rpc_layers_encode_list(struct encode *e, const struct rpc_call *call, const void *result);
 
-/* For rpc/layer_archives.c: a digest, what is known of a layer that was imported, and the error when no memory is left. */
+/* For rpc/layer_archives.c: a digest, and what is known of a layer that was imported. */
 void rpc_layers_encode_digest(struct encode *e, const char *key, const uint8_t digest[DIGEST_SIZE]);
 void rpc_layers_encode_facts(struct encode *e, const struct store_layer *facts);
-void rpc_layers_refuse_without_memory(struct rpc_call *call);
 
 #endif

@@ -9,7 +9,7 @@
 
 struct exports_request {
 	const char *id;
-	const struct export_map *uids, *gids;
+	const struct id_range *uids, *gids;
 	size_t uid_count, gid_count;
 	unsigned open_ms; /* how long the stream may take to be opened */
 	unsigned timeout_ms;

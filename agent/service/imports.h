@@ -7,13 +7,11 @@
 
 /* A layer out of an archive: from a stream that the host opens, or from a file of a volume. */
 
-#define IMPORTS_MAPS_MAX 340u /* what the kernel takes for a user namespace */
-
 struct imports_request {
 	struct layers_create layer;
 	const char *digest, *diff_id; /* NULL: not known */
 	const char *volume, *path;    /* NULL: a stream */
-	const struct import_map *uids, *gids;
+	const struct id_range *uids, *gids;
 	size_t uid_count, gid_count;
 	struct import_limits limits;
 	bool devices;

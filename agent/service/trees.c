@@ -104,14 +104,15 @@ static int map_chain(const struct tree_object *tree, struct layers_chain *chain,
 static int own_root(const struct tree_object *tree, const char *upper, struct error *err)
 {
 	const struct idmap map = map_of(tree);
-	uint32_t uid = idmap_shown(map.uids, map.uid_count, 0), gid = idmap_shown(map.gids, map.gid_count, 0);
+	uint32_t uid = 0, gid = 0;
+	bool has_uid = id_range_map(map.uids, map.uid_count, 0, &uid), has_gid = id_range_map(map.gids, map.gid_count, 0, &gid);
 	struct stat status;
 
 	if (stat(upper, &status) < 0)
 		return error_set(err, ERROR_MOUNT, errno, "look at %s", upper);
 	/* It may have got another one since. */
-	if ((status.st_uid == 0 && uid != UINT32_MAX && chown(upper, uid, (gid_t)-1) < 0) ||
-	    (status.st_gid == 0 && gid != UINT32_MAX && chown(upper, (uid_t)-1, gid) < 0))
+	if ((status.st_uid == 0 && has_uid && chown(upper, uid, (gid_t)-1) < 0) ||
+	    (status.st_gid == 0 && has_gid && chown(upper, (uid_t)-1, gid) < 0))
 		return error_set(err, ERROR_MOUNT, errno, "change the owner of %s", upper);
 	return 0;
 }
@@ -230,7 +231,7 @@ static int begin(struct agent *agent, struct layer_object *layer, const struct t
 		 struct error *err)
 {
 	const struct idmap *map = &request->map;
-	size_t size = sizeof(struct tree_object) + (map->uid_count + map->gid_count) * sizeof(struct idmap_range);
+	size_t size = sizeof(struct tree_object) + (map->uid_count + map->gid_count) * sizeof(struct id_range);
 	struct getting *getting = calloc(1, sizeof(*getting));
 	struct object *object;
 	int result = getting ? objects_add(&agent->objects, OBJECT_TREE, layer->object.id, size, &object, err)
@@ -249,8 +250,10 @@ static int begin(struct agent *agent, struct layer_object *layer, const struct t
 	snprintf(tree->label, sizeof(tree->label), "%s", request->label ? request->label : "");
 	tree->uid_count = map->uid_count;
 	tree->gid_count = map->gid_count;
-	memcpy(tree->ranges, map->uids, map->uid_count * sizeof(map->uids[0]));
-	memcpy(tree->ranges + map->uid_count, map->gids, map->gid_count * sizeof(map->gids[0]));
+	for (size_t i = 0; i < map->uid_count; i++)
+		tree->ranges[i] = map->uids[i];
+	for (size_t i = 0; i < map->gid_count; i++)
+		tree->ranges[map->uid_count + i] = map->gids[i];
 	result = objects_use(object, &layer->object, err);
 	if (result == 0)
 		result = images_use(agent, layer, object, err);
@@ -268,11 +271,18 @@ static int begin(struct agent *agent, struct layer_object *layer, const struct t
 	return 0;
 }
 
-static bool is_mapped_so(const struct tree_object *tree, const struct idmap *map)
+static bool are_equal(const struct id_range *some, size_t some_count, const struct id_range *others, size_t other_count)
 {
-	return tree->uid_count == map->uid_count && tree->gid_count == map->gid_count &&
-	       memcmp(tree->ranges, map->uids, map->uid_count * sizeof(map->uids[0])) == 0 &&
-	       memcmp(tree->ranges + map->uid_count, map->gids, map->gid_count * sizeof(map->gids[0])) == 0;
+	/* An empty list may be NULL. */
+	return some_count == other_count && (some_count == 0 || memcmp(some, others, some_count * sizeof(*some)) == 0);
+}
+
+static bool is_mapped_so(const struct tree_object *tree, const struct idmap *wanted)
+{
+	const struct idmap map = map_of(tree);
+
+	return are_equal(map.uids, map.uid_count, wanted->uids, wanted->uid_count) &&
+	       are_equal(map.gids, map.gid_count, wanted->gids, wanted->gid_count);
 }
 
 void trees_get(struct agent *agent, const struct trees_get *request, struct completion completion)

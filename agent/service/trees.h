@@ -24,7 +24,7 @@ struct tree_object {
 	struct getting *getting;    /* while it is being mounted */
 	char label[LABELS_MAX + 1]; /* SELinux'; "": none */
 	size_t uid_count, gid_count;
-	struct idmap_range ranges[]; /* those of uids, then those of gids */
+	struct id_range ranges[]; /* those of uids, then those of gids */
 };
 
 struct trees_get {

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,15 +19,14 @@
 #include "sys/mounts.h"
 
 /* One write: the kernel takes the whole map at once. */
-static int write_map(pid_t pid, const char *name, const char *field, const struct idmap_range *ranges, size_t count,
-		     struct error *err)
+static int write_map(pid_t pid, const char *name, const char *field, const struct id_range *ranges, size_t count, struct error *err)
 {
 	struct buf text = { 0 };
 	char path[64];
 	int result = text_format(path, sizeof(path), "/proc/%d/%s", pid, name);
 
 	for (size_t i = 0; i < count && result == 0; i++)
-		result = buf_printf(&text, "%u %u %u\n", ranges[i].tree, ranges[i].mount, ranges[i].count);
+		result = buf_printf(&text, "%" PRIu64 " %" PRIu64 " %" PRIu64 "\n", ranges[i].from, ranges[i].to, ranges[i].count);
 	fd_auto fd = result < 0 ? -1 : open(path, O_WRONLY | O_CLOEXEC);
 	if (result < 0)
 		error_set(err, ERROR_INTERNAL, -result, "ranges of ids");
@@ -80,13 +80,4 @@ int idmap_clone(int directory, int namespace, struct error *err)
 	if (syscall(SYS_mount_setattr, copy, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
 		return error_set(err, ERROR_KERNEL, errno, "map the ids of a mount");
 	return take_fd(&copy);
-}
-
-uint32_t idmap_shown(const struct idmap_range *ranges, size_t count, uint32_t id)
-{
-	for (size_t i = 0; i < count; i++) {
-		if (id >= ranges[i].tree && id - ranges[i].tree < ranges[i].count)
-			return ranges[i].mount + (id - ranges[i].tree);
-	}
-	return UINT32_MAX;
 }

@@ -3,23 +3,16 @@
 #define SYS_IDMAP_H
 
 #include <stddef.h>
-#include <stdint.h>
 
-#include "base/error.h"
+#include "base/id_range.h"
 
 /*
  * Mounts that show other owners than the file system has (idmapped mounts, Linux 5.12).  What is outside of all ranges is shown as
  * the overflow ids, and cannot be created.
  */
-struct idmap_range {
-	uint32_t tree, mount, count; /* the file system's ids from `tree` on are shown as those from `mount` on */
-};
-
-#define IDMAP_RANGES_MAX 340u /* what the kernel takes */
-
 struct idmap {
-	const struct idmap_range *uids, *gids;
-	size_t uid_count, gid_count; /* at least one of each, or none of both: nothing is mapped */
+	const struct id_range *uids, *gids; /* of the file system -> as they are shown */
+	size_t uid_count, gid_count;        /* at least one of each, or none of both: nothing is mapped */
 };
 
 /*
@@ -30,8 +23,5 @@ must_check int idmap_open(const struct idmap *map, struct error *err);
 
 /* A detached copy of the mount that the directory is on, with the directory as its root.  ERROR_KERNEL: it cannot be mapped. */
 must_check int idmap_clone(int directory, int namespace, struct error *err);
-
-/* What `id` is shown as, or UINT32_MAX. */
-uint32_t idmap_shown(const struct idmap_range *ranges, size_t count, uint32_t id);
 
 #endif

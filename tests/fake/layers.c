@@ -31,6 +31,14 @@ static void check_digest(const char *digest)
 	must(!digest || digest_check(digest, &err) == 0);
 }
 
+static void check_ranges(const struct id_range *ranges, size_t count)
+{
+	must(count <= ID_RANGE_MOST);
+	for (size_t i = 0; i < count; i++)
+		must(ranges[i].count > 0 && ranges[i].from + ranges[i].count <= UINT32_MAX &&
+		     ranges[i].to + ranges[i].count <= UINT32_MAX);
+}
+
 static void complete(struct completion completion, const void *result)
 {
 	completion.done(completion.context, NULL, result);
@@ -135,22 +143,14 @@ void trees_get(struct agent *agent, const struct trees_get *request, struct comp
 	(void)agent;
 	check_id(request->id);
 	must(!request->map.uid_count == !request->map.gid_count);
-	for (size_t i = 0; i < request->map.uid_count; i++)
-		must(request->map.uids[i].count > 0 && request->map.uids[i].tree <= UINT32_MAX - request->map.uids[i].count);
+	check_ranges(request->map.uids, request->map.uid_count);
+	check_ranges(request->map.gids, request->map.gid_count);
 	complete(completion, &got);
 }
 
 void trees_put(struct agent *agent, const char *id, struct completion completion)
 {
 	layers_remove(agent, id, completion);
-}
-
-static void check_maps(const struct import_map *maps, size_t count)
-{
-	must(count <= IMPORTS_MAPS_MAX);
-	for (size_t i = 0; i < count; i++)
-		must(maps[i].count > 0 && maps[i].inside + (uint64_t)maps[i].count <= UINT32_MAX &&
-		     maps[i].outside + (uint64_t)maps[i].count <= UINT32_MAX);
 }
 
 void imports_start(struct agent *agent, const struct imports_request *request, struct completion completion)
@@ -165,8 +165,8 @@ void imports_start(struct agent *agent, const struct imports_request *request, s
 	must(!request->volume == !request->path && request->limits.bytes > 0 && request->limits.files > 0);
 	must(request->open_ms > 0 && request->timeout_ms > 0);
 	must(!request->layer.seal || !request->layer.image);
-	check_maps(request->uids, request->uid_count);
-	check_maps(request->gids, request->gid_count);
+	check_ranges(request->uids, request->uid_count);
+	check_ranges(request->gids, request->gid_count);
 	complete(completion, &made);
 }
 
@@ -176,7 +176,8 @@ void exports_archive(struct agent *agent, const struct exports_request *request,
 
 	(void)agent;
 	check_id(request->id);
-	must(request->uid_count <= IMPORTS_MAPS_MAX && request->gid_count <= IMPORTS_MAPS_MAX);
+	check_ranges(request->uids, request->uid_count);
+	check_ranges(request->gids, request->gid_count);
 	complete(completion, &made);
 }
 

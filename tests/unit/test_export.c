@@ -15,8 +15,7 @@
 
 static struct error err;
 
-static int export_with(const char *tree, const char *archive, const struct export_map *map, size_t maps,
-		       struct export_result *result)
+static int export_with(const char *tree, const char *archive, const struct id_range *map, size_t maps, struct export_result *result)
 {
 	fd_auto from = open_tree_at(tree);
 	fd_auto out = open(archive, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -198,7 +197,7 @@ static void whiteouts_and_opaque_directories(void **state)
 
 static void ids_are_mapped(void **state)
 {
-	static const struct export_map maps[] = { { 100000, 0, 1000 }, { 200000, 1000, 65536 }, { 4294967295u, 5, 2 } };
+	static const struct id_range maps[] = { { 100000, 0, 1000 }, { 200000, 1000, 65536 }, { 4294967295u, 5, 2 } };
 	static const uint8_t capability_3[24] = { 1, 0, 0, 3, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xa0, 0x86, 1, 0 };
 	struct export_result result;
 	uint8_t mapped[sizeof(acl)];

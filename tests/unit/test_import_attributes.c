@@ -291,7 +291,7 @@ static void a_capability_that_cannot_be_set(void **state)
 
 static void ids(void **state)
 {
-	static const struct import_map map[] = { { 0, 100000, 1000 }, { 5000, 7, 1 } };
+	static const struct id_range map[] = { { 0, 100000, 1000 }, { 5000, 7, 1 } };
 	static const struct {
 		unsigned uid, gid;
 		const char *pax;
@@ -315,7 +315,7 @@ static void ids(void **state)
 		fresh(NULL);
 		request.uids = map;
 		request.uid_count = array_count(map);
-		request.gids = &(struct import_map){ 0, 50, 1 };
+		request.gids = &(struct id_range){ 0, 50, 1 };
 		request.gid_count = 1;
 		int outcome = import_file(&file);
 		if (rows[i].mapped < 0) {
