@@ -2,13 +2,12 @@
 #include "layer/erofs_plan.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "layer/erofs_attributes.h"
 #include "layer/erofs_chunks.h"
+#include "layer/walk.h"
 #include "storage/erofs_format.h"
 
 #define BLOCK        EROFS_PLAN_BLOCK
@@ -30,19 +29,6 @@ static int grow(struct erofs_nodes *nodes, struct error *err)
 	return 0;
 }
 
-int erofs_plan_open(const struct erofs_file *file, struct error *err)
-{
-	/* Should it be a fifo by now, this does not wait. */
-	fd_auto fd = openat(file->directory, file->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	struct stat status;
-
-	if (fd < 0 || fstat(fd, &status) < 0)
-		return error_set(err, ERROR_INTERNAL, errno, "open %s", file->path);
-	if (status.st_ino != file->status->st_ino || status.st_dev != file->status->st_dev)
-		return error_set(err, ERROR_INTERNAL, ESTALE, "open %s", file->path);
-	return take_fd(&fd);
-}
-
 static int measure_content(struct erofs_plan *plan, const struct erofs_file *file, struct erofs_node *node, struct error *err)
 {
 	struct erofs_chunks chunks;
@@ -52,7 +38,7 @@ static int measure_content(struct erofs_plan *plan, const struct erofs_file *fil
 		return error_set(err, ERROR_LAYER, EFBIG, "%s", file->path);
 	if (!S_ISREG(file->status->st_mode) || !erofs_chunks_likely(file->status))
 		return 0;
-	fd_auto fd = erofs_plan_open(file, err);
+	fd_auto fd = walk_open(file->directory, file->name, file->path, file->status, err);
 	if (fd < 0)
 		return fd;
 	int result = erofs_chunks_measure(fd, node->size, &chunks, err);

@@ -35,7 +35,4 @@ void erofs_plan_free(struct erofs_plan *plan);
 uint64_t erofs_plan_inode_at(const struct erofs_node *node);
 uint32_t erofs_plan_inline(const struct erofs_node *node);
 
-/* The file for reading, if it is still the one of `status`.  ERROR_INTERNAL. */
-must_check int erofs_plan_open(const struct erofs_file *file, struct error *err);
-
 #endif

@@ -14,6 +14,7 @@
 #include "layer/erofs_attributes.h"
 #include "layer/erofs_chunks.h"
 #include "layer/erofs_plan.h"
+#include "layer/walk.h"
 #include "storage/erofs_format.h"
 
 #define BLOCK    EROFS_PLAN_BLOCK
@@ -116,7 +117,7 @@ static int write_regular(const struct writer *writer, const struct erofs_node *n
 			 struct error *err)
 {
 	uint32_t tail = erofs_plan_inline(node);
-	fd_auto fd = node->size > 0 ? erofs_plan_open(file, err) : -1;
+	fd_auto fd = node->size > 0 ? walk_open(file->directory, file->name, file->path, file->status, err) : -1;
 	int result;
 
 	if (node->size == 0)

@@ -3,7 +3,6 @@
 
 #include <endian.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/limits.h>
 #include <linux/posix_acl.h>
@@ -143,14 +142,10 @@ static int put_marker(struct export *export, const char *path, size_t directory,
 
 static int put_content(struct export *export, const struct file *file, struct error *err)
 {
-	/* Should it be a fifo by now, this does not wait. */
-	fd_auto fd = openat(file->directory, file->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	struct stat status;
+	fd_auto fd = walk_open(file->directory, file->name, file->path, file->status, err);
 
-	if (fd < 0 || fstat(fd, &status) < 0)
-		return error_set(err, ERROR_INTERNAL, errno, "open %s", file->path);
-	if (status.st_ino != file->status->st_ino || status.st_dev != file->status->st_dev)
-		return error_set(err, ERROR_INTERNAL, ESTALE, "open %s", file->path);
+	if (fd < 0)
+		return fd;
 	int result = tar_write_content(export->tar, fd, err);
 	return result < 0 ? error_wrap(err, "%s", file->path) : 0;
 }

@@ -315,3 +315,16 @@ void walk_end(struct walk *walk)
 	free(walk->path);
 	free(walk);
 }
+
+int walk_open(int directory, const char *name, const char *path, const struct stat *status, struct error *err)
+{
+	/* Should it be a fifo by now, this does not wait. */
+	fd_auto fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct stat now;
+
+	if (fd < 0 || fstat(fd, &now) < 0)
+		return error_set(err, ERROR_INTERNAL, errno, "open %s", path);
+	if (now.st_ino != status->st_ino || now.st_dev != status->st_dev)
+		return error_set(err, ERROR_INTERNAL, ESTALE, "open %s", path);
+	return take_fd(&fd);
+}

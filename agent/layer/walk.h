@@ -46,4 +46,10 @@ void walk_show_lower(struct walk *walk);
 /* NULL is nothing. */
 void walk_end(struct walk *walk);
 
+/*
+ * For reading, a descriptor of the caller's: the file that is called `name` in `directory`, if it is still the one of `status`.
+ * `path` is for the error, ERROR_INTERNAL: ESTALE when it is another one.
+ */
+must_check int walk_open(int directory, const char *name, const char *path, const struct stat *status, struct error *err);
+
 #endif
