@@ -146,12 +146,13 @@ class Stream(Wire):
 
     def write(self, data):
         """Keeps to the window: more than that at once needs somebody who reads meanwhile."""
+        data = memoryview(data)  # what is sliced off is not copied
         while data:
             with self.taken:
                 assert self.taken.wait_for(lambda: self.allowance > 0, timeout=120), "the window stays shut"
                 piece, data = data[: min(65536, self.allowance)], data[min(65536, self.allowance) :]
                 self.allowance -= len(piece)
-            self.send(struct.pack("<BBHI", STDIN, DATA, 0, len(piece)) + piece)
+            self.send(struct.pack("<BBHI", STDIN, DATA, 0, len(piece)) + bytes(piece))
 
     def end(self):
         self.send(struct.pack("<BBHI", STDIN, EOF, 0, 0))
