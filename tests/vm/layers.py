@@ -156,6 +156,14 @@ class Store:
                 answer = own.answer(number)
         return answer, b"".join(pieces)
 
+    def abandon(self, method, id):
+        """Takes the stream to its end, and does not wait for the answer: the connection that asked is closed before."""
+        own = self.machine.connect(timeout=300)
+        number = own.post(method, {"id": id})
+        with self.stream(own, number, id) as stream:
+            own.close()
+            self.read_frames(stream)
+
     def export(self, id):
         return self.take("layer.export", id)[1]
 
