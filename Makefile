@@ -290,7 +290,7 @@ test-unit: $(UNIT_PROGRAMS)
 test-ns: $(BUILD)/coffer-agent $(BUILD)/test/coffer-agent
 	$(Q)$(TIER) pytest ns tests/ns $(TESTS)
 test-vm: all test-agent images vsock-bridge mkfs-erofs
-	$(Q)$(TIER) pytest vm tests/vm $(TESTS)
+	$(Q)$(TIER) pytest --at-once 2 vm tests/vm $(TESTS)
 fuzz: $(FUZZ_PROGRAMS)
 	$(Q)$(TIER) fuzz --seconds $(FUZZ_SECONDS) $(FUZZ_PROGRAMS)
 

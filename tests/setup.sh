@@ -41,6 +41,7 @@ test_packages='
 	cppcheck                make lint
 	libcmocka-dev           unit tests
 	python3-pytest          namespace and VM tests
+	python3-pytest-xdist    VM tests, two at once
 	secilc                  tests of SELinux labels
 	python3-cryptography    tests of older image layers
 	qemu-system-x86         the VMs

@@ -4,7 +4,8 @@
 
     tier.py unit PROGRAM...             cmocka programs (TAP)
     tier.py fuzz --seconds N PROGRAM... libFuzzer programs, from tests/fuzz/corpus/NAME
-    tier.py pytest NAME FOLDER [...]    pytest, counted from its JUnit file
+    tier.py pytest NAME FOLDER [...]    pytest, counted from its JUnit file; --at-once N: so many files at a time, and then
+                                        what is marked `alone` by itself
     tier.py lint                        format, clang-tidy, cppcheck and every tests/lint/check_*.py
     tier.py check                       every tier; ends in one line `N passed, N failed`
 
@@ -193,12 +194,12 @@ def tier_fuzz(args):
     return tally.close()
 
 
-def tier_pytest(args):
-    tally = Tally(args.name, args.build)
-    report = args.build / "results" / f"{args.name}.xml"
+def run_pytest(args, tally, name, options):
+    """One run; its exit code."""
+    report = args.build / "results" / f"{name}.xml"
     report.unlink(missing_ok=True)
     env = dict(os.environ, BUILD=str(args.build), PYTHONDONTWRITEBYTECODE="1")
-    command = [PYTHON, "-m", "pytest", "-p", "no:cacheprovider", "-ra", "--durations=5", f"--junitxml={report}", args.folder, *args.more]
+    command = [PYTHON, "-m", "pytest", "-p", "no:cacheprovider", "-ra", "--durations=5", f"--junitxml={report}", args.folder, *options, *args.more]
     code = subprocess.run(command, cwd=TOP, env=env, stdin=subprocess.DEVNULL).returncode
     try:
         cases = list(xml.etree.ElementTree.parse(report).iter("testcase"))
@@ -212,8 +213,24 @@ def tier_pytest(args):
             tally.skips.append(f"{name}: {case.find('skipped').get('message')}")
         else:
             tally.passed += 1
-    if code != 0 and not tally.failures:
-        tally.fail(f"{args.name}: pytest ended with exit code {code}")
+    return code
+
+
+PYTEST_FOUND_NONE = 5
+
+
+def tier_pytest(args):
+    tally = Tally(args.name, args.build)
+    runs = [(args.name, [])]
+    if args.at_once > 1:
+        # Machines live as long as a file's tests.  What has bounds of time is not measured beside something else.
+        shared = [f"--numprocesses={args.at_once}", "--dist=loadfile", "-m", "not alone"]
+        runs = [(args.name, shared), (f"{args.name}-alone", ["-m", "alone"])]
+    codes = [run_pytest(args, tally, name, options) for name, options in runs]
+    # One of two runs may have nothing to do; silence of both is Tally's to see.
+    wrong = [code for code in codes if code not in (0, PYTEST_FOUND_NONE)]
+    if not tally.failures and (wrong or codes == [PYTEST_FOUND_NONE]):
+        tally.fail(f"{args.name}: pytest ended with exit code {wrong[0] if wrong else PYTEST_FOUND_NONE}")
     return tally.close()
 
 
@@ -288,6 +305,7 @@ def main():
     fuzz.add_argument("--seconds", type=int, default=60)
     fuzz.add_argument("programs", nargs="*")
     pytest = commands.add_parser("pytest")
+    pytest.add_argument("--at-once", type=int, default=1)
     pytest.add_argument("name")
     pytest.add_argument("folder")
     pytest.add_argument("more", nargs=argparse.REMAINDER)

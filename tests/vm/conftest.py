@@ -15,6 +15,7 @@ from machine import BUILD, TOP, Machine, Pod, coffer, runtime_folder  # noqa: E4
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "keys(*names): the keys of a container config whose behaviour this test shows")
+    config.addinivalue_line("markers", "alone: it has bounds of time, and runs when no other test does")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -14,7 +14,7 @@ from test_encrypted import RAW, is_free, sparse
 from test_faults import killed_at_every_record
 from test_lifecycle import ended, wait_until
 
-CUTS = int(os.environ.get("POWER_CUTS", "10"))
+CUTS = int(os.environ.get("POWER_CUTS", "8"))
 
 
 @pytest.fixture(scope="module")

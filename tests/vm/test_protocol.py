@@ -120,11 +120,10 @@ def test_many_requests_in_flight_on_many_connections(machine):
 def test_answers_come_as_the_work_ends(machine):
     """A request that waits for a disk does not hold up the one behind it."""
     with machine.connect() as control:
-        slow = control.post("scratch.create", {"id": "slow", "device": {"serial": "never"}, "timeout_ms": 1500})
+        slow = control.post("scratch.create", {"id": "slow", "device": {"serial": "never"}, "timeout_ms": 5000})
         quick = control.post("agent.info")
-        began = time.monotonic()
         control.answer(quick)
-        assert time.monotonic() - began < 1.2
+        assert slow not in control.early
         with pytest.raises(Refused) as refused:
             control.answer(slow)
         assert refused.value.name == "no-device"

@@ -183,10 +183,10 @@ def test_fill_delete_fill_again_and_read_all_back(machine, images, tmp_path):
     )
     out = pod.sh(
         FIND_MAPPING + """
-        cd /root; ls | wc -l; whole=$(sha256sum < seed)
+        cd /root; ls | wc -l
         sync; echo 3 > /proc/sys/vm/drop_caches
         read a b sectors rest < $mapping/stat
-        for f in seed big* again*; do test "$(sha256sum < $f)" = "$whole"; done
+        for f in big* again*; do cmp seed $f; done
         i=0; while test $i -lt 3000; do read line < small/$i; test $line = $i; i=$((i+1)); done
         read a b after rest < $mapping/stat
         echo $((after - sectors))
@@ -235,11 +235,11 @@ def test_every_byte_comes_back_from_the_disk(machine, images, tmp_path, cipher):
     listed = machine.call("scratch.list")["scratches"]
     assert [(s["use"], s["cipher"], s["size"], s["disk_size"]) for s in listed] == [("filesystem", cipher, pod.made["size"], 1 << 30)]
     out = pod.sh(
-        "cd /root; i=0; while test $i -lt 24; do head -c 2097152 /dev/urandom > f$i; sha256sum f$i >> sums; i=$((i+1)); done;"
+        "cd /root; i=0; while test $i -lt 12; do head -c 2097152 /dev/urandom > f$i; sha256sum f$i >> sums; i=$((i+1)); done;"
         "sync; sha256sum -c sums | grep -c OK",
-        config=config(cgroups={"memory": 24 << 20}),
+        config=config(cgroups={"memory": 12 << 20}),
     )
-    assert out == "24\n"
+    assert out == "12\n"
     pod.close()
     assert machine.console().count("AEAD ERROR") == errors
 
@@ -359,7 +359,8 @@ def test_a_cipher_that_the_kernel_lacks(runtime, tmp_path):
     (tmp_path / "modules.list").write_text("\n".join(line for line in listed if line not in ("gcm", "aegis128", "?aegis128_aesni")))
     subprocess.run(
         ["/usr/bin/python3", TOP / "initramfs/build.py", "--agent", BUILD / "coffer-agent", "--pause", BUILD / "pause",
-         "--kernel", (BUILD / "kernel.name").read_text().strip(), "--modules", tmp_path / "modules.list", "--output", tmp_path / "initrd"],
+         "--kernel", (BUILD / "kernel.name").read_text().strip(), "--modules", tmp_path / "modules.list",
+         "--cache", BUILD / "initramfs-cache", "--output", tmp_path / "initrd"],
         check=True,
     )  # fmt: skip
     vm = Machine("m-lacks", initrd=tmp_path / "initrd")

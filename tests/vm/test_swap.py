@@ -46,7 +46,7 @@ def swaps(pod):
     return [line.split() for line in pod.sh("cat /proc/swaps").splitlines()[1:]]
 
 
-@pytest.mark.parametrize("cipher,cluster,size", [(CIPHERS[0], 3, 48), (CIPHERS[0], 6, 32), (CIPHERS[1], 3, 32), (CIPHERS[2], 3, 32)])
+@pytest.mark.parametrize("cipher,cluster,size", [(CIPHERS[0], 3, 40), (CIPHERS[0], 6, 30), (CIPHERS[1], 3, 30), (CIPHERS[2], 3, 30)])
 def test_more_than_its_memory(machine, pod, tmp_path, cipher, cluster, size):
     """`cluster`: how far the kernel reads ahead in a swap, as a power of two.  It must not meet what was never written."""
     before, disk = machine.at_rest(), sparse(tmp_path / "s.img", "256M")
