@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* links: agent/storage/luks1.c agent/sys/secret.c agent/sys/libraries.c */
 /* Headers that `cryptsetup luksFormat --type luks1` makes, and what becomes of them in hostile hands. */
-#include "unit/test.h"
+#include "unit/program.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "storage/luks1.h"
@@ -14,26 +13,6 @@
 
 static char folder[] = "/tmp/coffer-luks1-XXXXXX";
 static char image[64], key_file[64];
-
-static int run(const char *const *arguments)
-{
-	int status;
-	pid_t child = fork();
-
-	if (child == 0) {
-		int null = open("/dev/null", O_RDWR);
-
-		dup2(null, 0);
-		dup2(null, 1);
-		dup2(null, 2);
-		unsetenv("LD_PRELOAD");
-		setenv("PATH", "/usr/sbin:/sbin:/usr/bin:/bin", 1);
-		execvp(arguments[0], (char *const *)arguments);
-		_exit(127);
-	}
-	assert_int_equal(waitpid(child, &status, 0), child);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
 
 /* As the older tools do it, but for the iterations. */
 static void format(const char *mode, const char *bits)
@@ -46,7 +25,7 @@ static void format(const char *mode, const char *bits)
 
 	assert_int_equal(truncate(image, 0), 0);
 	assert_int_equal(truncate(image, 10 << 20), 0);
-	assert_int_equal(run(arguments), 0);
+	assert_int_equal(run_program(arguments), 0);
 }
 
 static int set_up(void **state)

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* links: agent/storage/mkfs.c agent/sys/libraries.c */
 /* The ext4 that is made in memory: e2fsck finds it clean, and its data are few. */
-#include "unit/test.h"
+#include "unit/program.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "storage/mkfs.h"
@@ -51,23 +50,10 @@ static uint64_t data_bytes(int image, unsigned *extents)
 static int check_clean(int image)
 {
 	char path[64];
-	int status;
+	const char *const arguments[] = { "e2fsck", "-fn", path, NULL };
 
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", getpid(), image);
-	pid_t child = fork();
-	if (child == 0) {
-		int null = open("/dev/null", O_RDWR);
-
-		dup2(null, 0);
-		dup2(null, 1);
-		dup2(null, 2);
-		setenv("PATH", "/usr/sbin:/sbin:/usr/bin:/bin", 1);
-		unsetenv("LD_PRELOAD");
-		execlp("e2fsck", "e2fsck", "-fn", path, (char *)NULL);
-		_exit(127);
-	}
-	assert_int_equal(waitpid(child, &status, 0), child);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	return run_program(arguments);
 }
 
 static void e2fsck_finds_every_size_clean(void **state)
