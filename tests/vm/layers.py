@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Stores of layers on a machine, and archives for them."""
 
+import contextlib
 import io
 import json
 import subprocess
@@ -8,7 +9,9 @@ import tarfile
 import threading
 import time
 
-from machine import DATA, EOF, STDOUT, Refused, Stream
+from machine import DATA, EOF, STDOUT, Refused, Stream, coffer
+from test_encrypted import RAW, is_free
+from test_lifecycle import ended, wait_until
 
 
 def tar(*entries, **options):
@@ -180,6 +183,37 @@ class Store:
             if layer["encrypted"] and not layer["locked"]:
                 self.machine.call("layer.lock", id=layer["id"])
             self.machine.call("layer.remove", id=layer["id"])
+
+
+@contextlib.contextmanager
+def images_store(machine, folder):
+    """A store `images` that the tool opened on a scratch of its own."""
+    disk = folder / "store.img"
+    with disk.open("wb") as file:
+        file.truncate(2 << 30)
+    machine.add_disk(disk, serial="disk")
+    machine.call("scratch.create", id="disk", device={"serial": "disk"})
+    coffer("layer", "open", machine.name, "images", "--scratch", "disk")
+    yield "images"
+    for layer in reversed(machine.call("layer.list")["layers"]):
+        machine.call("layer.remove", id=layer["id"])
+    coffer("layer", "close", machine.name, "images", check=False)  # a test may have
+    machine.call("scratch.remove", id="disk")
+    machine.remove_disk("disk")
+
+
+def lasting_store(machine, path, folder, new=False):
+    """A store on the encrypted volume `v` of that disk, which the next VM finds again."""
+    serial = machine.add_disk(path)
+    machine.call("encrypted.create" if new else "encrypted.open", id="v", device={"serial": serial}, key=RAW)
+    return Store(machine, folder, volume="v")
+
+
+def shut_down(machine, path):
+    """All is put away in order, and the disk is free."""
+    machine.call("agent.shutdown")
+    wait_until(lambda: ended(machine) and is_free(path))
+    assert "shutdown:" not in machine.console() and "AEAD ERROR" not in machine.console()
 
 
 def until(condition, seconds=20):

@@ -8,9 +8,9 @@ import threading
 import time
 
 import pytest
-from layers import Store, tar
+from layers import Store, lasting_store, tar
 from machine import BUILD, Machine, Refused
-from test_encrypted import RAW, is_free, sparse
+from test_encrypted import is_free, sparse
 from test_faults import killed_at_every_record
 from test_lifecycle import ended, wait_until
 
@@ -49,9 +49,7 @@ def test_power_cuts(runtime, tmp_path):
     files = [(f"d{n % 7}/f{n}", chance.randbytes(chance.randrange(60000))) for n in range(60)]
     path, kept, cut_short = sparse(tmp_path / "v.img", "512M"), {}, 0
     vm = Machine("cuts", memory="256M")
-    serial = vm.add_disk(path)
-    vm.call("encrypted.create", id="v", device={"serial": serial}, key=RAW)
-    store = Store(vm, tmp_path, volume="v")
+    store = lasting_store(vm, path, tmp_path, new=True)
     began = time.monotonic()
     kept["base"] = store.bring("base", tar(*files))["size"]
     length = time.monotonic() - began
@@ -68,9 +66,7 @@ def test_power_cuts(runtime, tmp_path):
         importer.join()
         assert "AEAD ERROR" not in vm.console()
         vm = Machine("cuts", memory="256M")
-        serial = vm.add_disk(path)
-        vm.call("encrypted.open", id="v", device={"serial": serial}, key=RAW)
-        store = Store(vm, tmp_path, volume="v")
+        store = lasting_store(vm, path, tmp_path)
         found = set(store.ids())
         assert answered <= found <= answered | {id}, (cut, answered, found)
         if id in found:  # whole: byte for byte what the same archive becomes without a cut

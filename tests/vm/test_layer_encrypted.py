@@ -13,12 +13,11 @@ import time
 
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from layers import Store, info, members, tar
+from layers import Store, info, lasting_store, members, shut_down, tar
 from machine import BUILD, Machine, Refused, config
-from test_encrypted import OTHER, PASSPHRASE, RAW, is_free, sparse
+from test_encrypted import OTHER, PASSPHRASE, RAW, sparse
 from test_faults import killed_at_every_record
 from test_layer_store import BUSYBOX, refused, sh, store  # noqa: F401: fixtures
-from test_lifecycle import ended, wait_until
 
 MARKER = "MARKER-OF-A-LAYER"
 KEY_ID = "0e7d4b7c-3f6a-4f0e-9d6e-0f0a6c1f9b11"
@@ -348,21 +347,15 @@ def test_a_vm_that_ends_with_layers_unlocked(tmp_path):
     """All is put away in order; what was written is there in the next VM, in the same store."""
     path = sparse(tmp_path / "v.img", "512M")
     vm = Machine("unlocked", memory="256M")
-    serial = vm.add_disk(path)
-    vm.call("encrypted.create", id="v", device={"serial": serial}, key=RAW)
-    place = Store(vm, tmp_path, volume="v")
+    place = lasting_store(vm, path, tmp_path, new=True)
     place.bring("base", tar(("base", "b")), key=PASSPHRASE, image={"size": "4m"})
     unlock(vm, "base", PASSPHRASE)
     place.create("own", parent="base", writable=True, key=RAW, image={"size": "4m"})
     unlock(vm, "own")
     vm.call("layer.get", id="own")
-    vm.call("agent.shutdown")
-    wait_until(lambda: ended(vm) and is_free(path))
-    assert "shutdown:" not in vm.console() and "AEAD ERROR" not in vm.console()
+    shut_down(vm, path)
     vm = Machine("unlocked", memory="256M")
-    serial = vm.add_disk(path)
-    vm.call("encrypted.open", id="v", device={"serial": serial}, key=RAW)
-    place = Store(vm, tmp_path, volume="v")
+    place = lasting_store(vm, path, tmp_path)
     assert place.opened["removed"] == 0
     assert [(layer["id"], layer["locked"]) for layer in vm.call("layer.list")["layers"]] == [("base", True), ("own", True)]
     unlock(vm, "base", PASSPHRASE)

@@ -8,12 +8,11 @@ import random
 import tarfile
 
 import pytest
-from layers import Store, info, members, tar
+from layers import Store, info, lasting_store, members, shut_down, tar
 from machine import BUILD, Machine
-from test_encrypted import RAW, is_free, on, sparse
+from test_encrypted import RAW, on, sparse
 from test_faults import killed_at_every_record
 from test_layer_store import BUSYBOX, refused, sh, store  # noqa: F401: fixtures
-from test_lifecycle import ended, wait_until
 
 NET_BIND_SERVICE = "\x01\0\0\x02\0\x04\0\0" + "\0" * 12  # linux/capability.h: struct vfs_cap_data, effective
 
@@ -330,21 +329,15 @@ def test_in_another_vm(runtime, tmp_path):
     """The same layer, by its root hash, after a shutdown while it is mounted."""
     path = sparse(tmp_path / "v.img", "512M")
     vm = Machine("sealed", memory="256M")
-    serial = vm.add_disk(path)
-    vm.call("encrypted.create", id="v", device={"serial": serial}, key=RAW)
-    place = Store(vm, tmp_path, volume="v")
+    place = lasting_store(vm, path, tmp_path, new=True)
     place.bring("below", below())
     place.bring("base", everything(), parent="below", devices=True, seal=True)
     place.create("own", parent="base", writable=True)
     vm.call("layer.get", id="own")
     facts, exported = vm.call("layer.list")["layers"], place.export("base")
-    vm.call("agent.shutdown")
-    wait_until(lambda: ended(vm) and is_free(path))
-    assert "shutdown:" not in vm.console() and "AEAD ERROR" not in vm.console()
+    shut_down(vm, path)
     vm = Machine("sealed", memory="256M")
-    serial = vm.add_disk(path)
-    vm.call("encrypted.open", id="v", device={"serial": serial}, key=RAW)
-    place = Store(vm, tmp_path, volume="v")
+    place = lasting_store(vm, path, tmp_path)
     assert (place.opened["layers"], place.opened["removed"]) == (3, 0)
     found = vm.call("layer.list")["layers"]
     assert found == [{**layer, "gets": 0} for layer in facts] and found[1]["sealed"]

@@ -11,7 +11,7 @@ import subprocess
 import tarfile
 
 import pytest
-from layers import info, members, tar, until
+from layers import images_store, info, members, tar, until
 from machine import BUILD, COFFER, coffer
 
 BUSYBOX = BUILD / "images" / "busybox.tar"
@@ -188,18 +188,8 @@ def test_command_lines_that_are_wrong(machine, tmp_path, top, images, scratch):
 
 @pytest.fixture
 def store(machine, tmp_path):
-    disk = tmp_path / "store.img"
-    with disk.open("wb") as file:
-        file.truncate(2 << 30)
-    machine.add_disk(disk, serial="disk")
-    machine.call("scratch.create", id="disk", device={"serial": "disk"})
-    coffer("layer", "open", machine.name, "images", "--scratch", "disk")
-    yield "images"
-    for layer in reversed(machine.call("layer.list")["layers"]):
-        machine.call("layer.remove", id=layer["id"])
-    coffer("layer", "close", machine.name, "images", check=False)
-    machine.call("scratch.remove", id="disk")
-    machine.remove_disk("disk")
+    with images_store(machine, tmp_path) as name:
+        yield name
 
 
 def bring(machine, id, file, *options, check=True, **more):

@@ -11,7 +11,7 @@ import subprocess
 import tarfile
 
 import pytest
-from layers import info, tar, until
+from layers import images_store, info, tar, until
 from machine import BUILD, COFFER, coffer
 
 BUSYBOX = BUILD / "images" / "busybox.tar"
@@ -75,18 +75,8 @@ def nothing_left(machine):
 
 @pytest.fixture
 def store(machine, tmp_path):
-    disk = tmp_path / "store.img"
-    with disk.open("wb") as file:
-        file.truncate(2 << 30)
-    machine.add_disk(disk, serial="disk")
-    machine.call("scratch.create", id="disk", device={"serial": "disk"})
-    coffer("layer", "open", machine.name, "images", "--scratch", "disk")
-    yield "images"
-    for layer in reversed(machine.call("layer.list")["layers"]):
-        machine.call("layer.remove", id=layer["id"])
-    coffer("layer", "close", machine.name, "images")
-    machine.call("scratch.remove", id="disk")
-    machine.remove_disk("disk")
+    with images_store(machine, tmp_path) as name:
+        yield name
 
 
 def bring(machine, image, *options, **more):
