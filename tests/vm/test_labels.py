@@ -14,6 +14,7 @@ from test_layer_store import BUSYBOX, refused, sh, store  # noqa: F401: fixtures
 APP = "system_u:system_r:app_t:s0:c1,c2"
 FILE = "system_u:object_r:file_t:s0:c1,c2"
 SECRET = "system_u:object_r:secret_t:s0:c1,c2"
+OTHER_APP, COMMON = "system_u:system_r:app_t:s0:c0", "system_u:object_r:file_t:s0"
 CONFIG = {"process_label": APP, "mount_label": FILE}
 
 
@@ -68,23 +69,28 @@ def test_a_layer_with_a_label(machine, store, sh):  # noqa: F811
 
 @pytest.mark.parametrize("how", ["z", "Z"])
 def test_a_volume_is_relabelled(machine, store, sh, tmp_path, how):  # noqa: F811
-    """`z`: for all of its kind, at level s0.  The next one with another label cannot read it."""
+    """`z`: for all of its kind, at level s0; `Z`: for those with the same categories.  None with another type can read it."""
     store.bring("tools", BUSYBOX.read_bytes())
     store.create("own", parent="tools", writable=True)
-    machine.call("layer.get", id="own", label=FILE)
+    machine.call("layer.get", id="own", label=COMMON)
     serial = machine.add_disk(sparse(tmp_path / "second.img", "256M"))
     machine.call("scratch.create", id="second", device={"serial": serial})
     machine.call("volume.create", id="v", type="directory", scratch="second")
     bind = {"source": "/run/coffer/volume/v", "destination": "/data", "device": "bind", "flags": 4096}
 
-    def run(label, script, relabel=how):
-        mounts = MOUNTS + [{**bind, "relabel": relabel}]
-        return sh("own", script, config=config(process_label=APP, mount_label=label, mounts=mounts))
+    def run(label, script, app=APP, **relabel):
+        return sh("own", script, config=config(process_label=app, mount_label=label, mounts=MOUNTS + [{**bind, **relabel}]))
 
-    run(FILE, "mkdir -p /data/d; echo x >/data/d/f; ln -s /etc/passwd /data/link; cat /data/d/f")
+    run(FILE, "mkdir -p /data/d; echo x >/data/d/f; ln -s /etc/passwd /data/link; cat /data/d/f", relabel=how)
+    run(FILE, "cat /data/d/f", relabel=how)  # what was made since has the level of its maker
+    if how == "z":
+        assert run(COMMON, "cat /data/d/f", app=OTHER_APP) == "x\n"
+    else:
+        with pytest.raises(AssertionError, match="Permission denied"):
+            run(COMMON, "cat /data/d/f", app=OTHER_APP)
     with pytest.raises(AssertionError, match="Permission denied"):
-        run(SECRET, "cat /data/d/f")
-    assert run(FILE, "cat /data/d/f; cat /etc/passwd >/dev/null") == "x\n"
+        run(SECRET, "cat /data/d/f", relabel=how)
+    assert run(FILE, "cat /data/d/f; cat /etc/passwd >/dev/null", relabel=how) == "x\n"
     machine.call("volume.detach", id="v")
     machine.call("scratch.remove", id="second")
     machine.remove_disk(serial)
