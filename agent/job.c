@@ -21,6 +21,7 @@
 #include "sys/rollback.h"
 
 #define TEARDOWN_DEADLINE_MS 60000u
+#define TEARDOWN_RECORD_MS   100u /* for each record besides: a tree of sealed layers has more than a thousand */
 /* How long a worker may take to die of SIGKILL: one that waits for a disk in the kernel does not before the disk answers. */
 #define DEATH_MS 2000u
 
@@ -403,6 +404,12 @@ static void worker_exited(struct loop_child *child, int status)
 	}
 }
 
+static unsigned limit_ms(const struct job *job)
+{
+	return job->phase == PHASE_TEARDOWN ? TEARDOWN_DEADLINE_MS + (unsigned)job->undo.count * TEARDOWN_RECORD_MS
+					    : job->deadline_ms;
+}
+
 /* It keeps its claims and its records until it dies, but neither its place among the workers nor whoever waits for the answer. */
 static void does_not_die(struct loop_timer *timer)
 {
@@ -417,7 +424,7 @@ static void does_not_die(struct loop_timer *timer)
 	jobs->stuck_count++;
 	if (!job->late && job->answer_late) {
 		error_set(&error, ERROR_TIMEOUT, ETIMEDOUT, "%s did not end within %u ms, and its worker cannot be stopped",
-			  job->name, job->phase == PHASE_TEARDOWN ? TEARDOWN_DEADLINE_MS : job->deadline_ms);
+			  job->name, limit_ms(job));
 		if (job->cause.code != ERROR_NONE)
 			error_wrap(&error, "%s; undoing it", job->cause.message);
 		job->late = true;
@@ -478,7 +485,7 @@ static void launch(struct job *job)
 		return;
 	}
 	loop_add_child(jobs->loop, &job->child);
-	loop_arm(jobs->loop, &job->timer, job->phase == PHASE_TEARDOWN ? TEARDOWN_DEADLINE_MS : job->deadline_ms);
+	loop_arm(jobs->loop, &job->timer, limit_ms(job));
 	if (job->phase == PHASE_WORK)
 		jobs->fault_after = 0;
 }

@@ -16,6 +16,8 @@
 #include "sys/modules.h"
 #include "sys/paths.h"
 
+#define OPEN_MS 1000u /* one takes a tenth of it where the processor is emulated */
+
 #define auto_device __attribute__((cleanup(blockdev_close))) struct blockdev
 
 int sealed_name(const struct layer_object *layer, const char *owner, char *name, size_t size, struct error *err)
@@ -23,6 +25,15 @@ int sealed_name(const struct layer_object *layer, const char *owner, char *name,
 	if (text_format(name, size, SEALED_DIRECTORY "/%s-%" PRIu64, owner, layer->facts.number) < 0)
 		return error_set(err, ERROR_INTERNAL, ENAMETOOLONG, "layer %s", layer->object.id);
 	return 0;
+}
+
+unsigned sealed_wait_ms(const struct layer_object *layer)
+{
+	unsigned sum = 0;
+
+	for (; layer; layer = layer->parent)
+		sum += layer->facts.place == STORE_SEALED ? OPEN_MS : 0;
+	return sum;
 }
 
 static int open_file(const struct layer_object *layer, struct error *err)

@@ -17,6 +17,9 @@
 /* The layer's own files, when it is mounted.  ERROR_INTERNAL. */
 must_check int sealed_name(const struct layer_object *layer, const char *owner, char *name, size_t size, struct error *err);
 
+/* What sealed layers among `layer` and those below it add to the time that a request for all of them may take. */
+unsigned sealed_wait_ms(const struct layer_object *layer);
+
 /*
  * Mounts what is sealed of `layer` (NULL: none) and those below it, `depth` of them at most.  All is in `undo`.  ERROR_VERITY when
  * a file is not what was sealed, as far as the first and the last block and its size tell; ERROR_MOUNT.

@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "layer/image.h"
+#include "service/sealed.h"
 #include "storage/overlay.h"
 #include "sys/mounts.h"
 #include "sys/paths.h"
@@ -265,7 +266,11 @@ static int begin(struct agent *agent, struct layer_object *layer, const struct t
 		return result;
 	}
 	const struct operation_start start = {
-		.kind = &get_kind, .object = object, .request = tree, .completion = { got, getting }
+		.kind = &get_kind,
+		.object = object,
+		.request = tree,
+		.wait_ms = sealed_wait_ms(layer),
+		.completion = { got, getting },
 	};
 	operation_create(agent, &start);
 	return 0;
